@@ -1,0 +1,1 @@
+"""Everything that more than one Conch service uses, and what runs inside Triton."""

@@ -1,0 +1,1 @@
+"""Frozen data that services exchange: calls and chunks, tensor tables, the error tree."""
