@@ -1,0 +1,1 @@
+"""Text in and out of tokens: templates, tokenizers, detokenisation, stop strings. Pure."""
