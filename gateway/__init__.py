@@ -1,0 +1,1 @@
+"""The data plane: speaks the OpenAI API to clients and gRPC to the BLS model in Triton."""

@@ -1,0 +1,25 @@
+"""`python -m gateway`: one process, one event loop; workers share the port."""
+
+import sys
+
+import uvloop
+
+from gateway.server import serve
+from gateway.settings import BadSettings, load
+from gateway.telemetry import set_up_logs
+
+
+def main() -> int:
+    """Exit status 2 for a setting that cannot be used."""
+    try:
+        settings = load()
+        set_up_logs(settings)
+        uvloop.run(serve(settings))
+    except BadSettings as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""What chat and completions have in common: field types, refusals, and the way to a Call."""
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from gateway.api.errors import UNSUPPORTED, invalid
+from gateway.settings import GatewaySettings
+from serving.contract.calls import Guide, Sampling
+from serving.contract.errors import InvalidRequest
+from serving.contract.wire import guide_of
+
+INT32_MAX = 2**31 - 1
+UINT64_MAX = 2**64 - 1
+R = TypeVar("R", bound="GenerationRequest")
+
+
+def whole(low: int, high: int = INT32_MAX) -> Any:
+    """An integer from `low` to `high`; 1.0, "1" and true are none."""
+    return Field(strict=True, ge=low, le=high)
+
+
+def real(low: float, high: float) -> Any:
+    """A number from `low` to `high`."""
+    return Field(strict=True, ge=low, le=high, allow_inf_nan=False)
+
+
+def refused(*neutral: Any) -> BeforeValidator:
+    """A field that cannot be honoured: null and the `neutral` values pass, they ask for nothing."""
+
+    def check(value: Any) -> Any:
+        if value is None or any(type(value) is type(n) and value == n for n in neutral):
+            return value
+        raise PydanticCustomError(UNSUPPORTED, "is not supported here; leave it out")
+
+    return BeforeValidator(check)
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Flag = Annotated[bool, Field(strict=True)]
+Text = Annotated[str, Field(strict=True)]
+StopString = Annotated[str, Field(strict=True, min_length=1, max_length=1024)]
+
+
+class StreamOptions(BaseModel):
+    """`stream_options` of both endpoints."""
+
+    include_usage: Flag | None = None
+    include_obfuscation: Annotated[Any, refused(False)] = None
+
+
+class GenerationRequest(BaseModel):
+    """The parameters of both endpoints. Fields that no code reads are accepted and mean nothing."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    model: Annotated[str, Field(strict=True, min_length=1, max_length=256)]
+    n: Annotated[int, whole(1)] | None = None
+    max_tokens: Annotated[int, whole(1)] | None = None
+    min_tokens: Annotated[int, whole(0)] | None = None
+    temperature: Annotated[float, real(0, 2)] | None = None
+    top_p: Annotated[float, real(0, 1)] | None = None
+    top_k: Annotated[int, whole(-1)] | None = None
+    repetition_penalty: Annotated[float, real(0.01, 10)] | None = None
+    presence_penalty: Annotated[float, real(-2, 2)] | None = None
+    frequency_penalty: Annotated[float, real(-2, 2)] | None = None
+    seed: Annotated[int, whole(-(2**63), UINT64_MAX)] | None = None
+    stop: Annotated[list[StopString] | None, Field(max_length=4), BeforeValidator(_listed)] = None
+    stream: Flag | None = None
+    stream_options: StreamOptions | None = None
+    response_format: dict[str, Any] | None = None
+    logit_bias: Annotated[Any, refused({})] = None
+    user: Text | None = None
+
+    @property
+    def has_usage_event(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    def choices(self, settings: GatewaySettings) -> int:
+        """How many answers each prompt gets."""
+        n = self.n or 1
+        if n > settings.max_choices:
+            raise InvalidRequest(f"'n' is {n}, it can be at most {settings.max_choices}", param="n")
+        return n
+
+    def guide(self) -> Guide | None:
+        return None if self.response_format is None else guide_of(self.response_format)
+
+    def sampling(self, max_tokens: int | None, settings: GatewaySettings) -> Sampling:
+        """What the request leaves open stays open: the model knows its own defaults."""
+        is_greedy = self.top_p == 0  # the smallest nucleus: the likeliest token alone
+        return Sampling(
+            max_tokens=max_tokens or settings.default_max_tokens,
+            min_tokens=self.min_tokens,
+            temperature=self.temperature,
+            top_k=1 if is_greedy else _top_k(self.top_k),
+            top_p=None if is_greedy else self.top_p,
+            repetition_penalty=self.repetition_penalty,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            # OpenAI's seeds are signed, the engine's are not.
+            seed=None if self.seed is None else self.seed & UINT64_MAX,
+            stop=tuple(self.stop or ()),
+        )
+
+
+def _top_k(value: int | None) -> int | None:
+    return 0 if value == -1 else value
+
+
+def parse(schema: type[R], body: dict[str, Any], settings: GatewaySettings) -> R:
+    """The body as `schema`; raises InvalidRequest or UnsupportedParameter with the field's name."""
+    if settings.strict:
+        _refuse_unknown(schema, body)
+    try:
+        request = schema.model_validate(body)
+    except ValidationError as error:
+        raise invalid(error) from None
+    if request.stream_options is not None and not request.stream:
+        raise InvalidRequest("'stream_options' needs 'stream': true", param="stream_options")
+    return request
+
+
+def _refuse_unknown(schema: type[GenerationRequest], body: dict[str, Any]) -> None:
+    unknown = next((name for name in body if name not in schema.model_fields), None)
+    if unknown is not None:
+        raise InvalidRequest(f"'{unknown[:64]}' is not a parameter", param=unknown[:64])

@@ -1,0 +1,50 @@
+"""The metric families of one gateway process, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+FIRST_TOKEN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+BETWEEN_TOKENS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+WHOLE_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """Labels come from closed sets (endpoints, statuses, error codes) and from deployed models."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.requests = Counter(
+            "conch_gateway_requests",
+            "Requests answered; reason is the error code, empty where there was no error",
+            ("endpoint", "model", "status", "reason"),
+            registry=registry,
+        )
+        self.in_flight = _gauge(registry, "in_flight", "endpoint", "Requests being served")
+        self.cancelled = _counter(
+            registry, "cancelled", "Requests cancelled, mostly by clients that hung up"
+        )
+        self.prompt_tokens = _counter(registry, "prompt_tokens", "Prompt tokens of ended requests")
+        self.completion_tokens = _counter(registry, "completion_tokens", "Tokens they were given")
+        self.first_token = _histogram(registry, "time_to_first_token", "model", FIRST_TOKEN_S)
+        self.between_tokens = _histogram(registry, "inter_token", "model", BETWEEN_TOKENS_S)
+        self.duration = _histogram(registry, "request_duration", "endpoint", WHOLE_S)
+
+
+def _counter(registry: CollectorRegistry, name: str, what: str) -> Counter:
+    return Counter(f"conch_gateway_{name}", what, ("model",), registry=registry)
+
+
+def _gauge(registry: CollectorRegistry, name: str, label: str, what: str) -> Gauge:
+    return Gauge(f"conch_gateway_{name}", what, (label,), registry=registry)
+
+
+def _histogram(
+    registry: CollectorRegistry, name: str, label: str, buckets: tuple[float, ...]
+) -> Histogram:
+    return Histogram(
+        f"conch_gateway_{name}_seconds",
+        f"{name.replace('_', ' ').capitalize()}, as the gateway sees it",
+        (label,),
+        registry=registry,
+        buckets=buckets,
+    )

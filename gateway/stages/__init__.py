@@ -1,0 +1,1 @@
+"""The steps of a request in path order, one file each."""

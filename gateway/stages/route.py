@@ -1,0 +1,87 @@
+"""Route: which deployed model answers to a name."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from serving.contract.errors import ConchError, ModelNotFound, Unavailable
+
+FRESH_S = 1.5
+FAILED_S = 0.2
+REMEMBERED_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that clients may name. `created` is when this gateway first saw it, Unix time."""
+
+    name: str
+    created: int
+
+
+class Catalogue:
+    """The models that can answer, asked of Triton and remembered for FRESH_S."""
+
+    def __init__(self, list_models: Callable[[], Awaitable[tuple[str, ...]]]) -> None:
+        self._list_models = list_models
+        self._models: dict[str, Model] = {}
+        self._failure: ConchError | None = None
+        self._fresh_until = float("-inf")
+        self._lock = asyncio.Lock()
+        self._last_seen: dict[str, float] = {}
+
+    def recall(self, name: str) -> Model | None:
+        """The model as it was last seen, however long ago."""
+        return self._models.get(name)
+
+    def forget(self, name: str) -> None:
+        """The model has just refused a request as unknown: look it up again."""
+        self._models.pop(name, None)
+        self._fresh_until = float("-inf")
+
+    def was_seen(self, name: str) -> bool:
+        """It was there within REMEMBERED_S, so it is probably being loaded again."""
+        return time.monotonic() - self._last_seen.get(name, float("-inf")) < REMEMBERED_S
+
+    async def models(self) -> dict[str, Model]:
+        """Every model by name; raises Unavailable.
+
+        Callers that meet share one question and its outcome, so a Triton that hangs costs each of
+        them one timeout and not one for everybody in front of it.
+        """
+        async with self._lock:
+            if time.monotonic() > self._fresh_until:
+                await self._ask()
+        if self._failure is not None:
+            raise self._failure
+        return self._models
+
+    async def _ask(self) -> None:
+        try:
+            names = await self._list_models()
+        except ConchError as error:
+            self._failure, lifetime_s = error, FAILED_S
+        else:
+            self._models = {name: self._seen(name) for name in names}
+            self._last_seen |= dict.fromkeys(names, time.monotonic())
+            self._failure, lifetime_s = None, FRESH_S
+        self._fresh_until = time.monotonic() + lifetime_s
+
+    def _seen(self, name: str) -> Model:
+        return self._models.get(name) or Model(name, int(time.time()))
+
+
+async def route(name: str, catalogue: Catalogue) -> Model:
+    """The model that answers to `name`; ModelNotFound, or Unavailable where it was just there.
+
+    A model seen before is not looked up again: Triton itself refuses one that has gone since.
+    """
+    model = catalogue.recall(name) or (await catalogue.models()).get(name)
+    if model is None and catalogue.was_seen(name):
+        raise Unavailable(f"model '{name[:64]}' is being loaded again; try again soon")
+    if model is None:
+        raise ModelNotFound(
+            f"model '{name[:64]}' is not deployed; GET /v1/models lists what is", param="model"
+        )
+    return model

@@ -1,0 +1,13 @@
+"""A TaskGroup whose errors come out as they were raised."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def bare_errors() -> Iterator[None]:
+    """Raises the first error of a TaskGroup in the block instead of the group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None

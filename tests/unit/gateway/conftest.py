@@ -1,0 +1,46 @@
+"""The real ASGI application, in this process, with a Triton that cannot be reached."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from gateway.app import build, open_gate
+from gateway.settings import GatewaySettings
+
+KEY = "sk-unit"
+NOWHERE = "127.0.0.1:1"
+
+
+@asynccontextmanager
+async def opened(**options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    settings = GatewaySettings(
+        **{"api_key": KEY, "triton_url": NOWHERE, "connect_timeout_s": 0.2, **options}
+    )
+    app = build(settings)
+    async with open_gate(settings) as gate:
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": {"gate": gate}}, receive, send)
+
+        headers = {"authorization": f"Bearer {KEY}"}
+        transport = httpx.ASGITransport(with_state)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://gateway", headers=headers
+        ) as client:
+            yield client
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with opened() as client:
+        yield client
+
+
+@pytest.fixture
+def open_client() -> Callable[..., Any]:
+    """`async with open_client(strict=True) as client` for other settings."""
+    return opened
