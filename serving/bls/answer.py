@@ -1,0 +1,140 @@
+"""One sequence's answer in the making: tokens in, chunks of text out, and why it ended. Pure."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from serving.bls.engine_tensors import Tokens
+from serving.bls.language import Language, Prompt
+from serving.contract.calls import (
+    Call,
+    Chunk,
+    EngineTimes,
+    FinishReason,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
+from serving.text.detokenizer import Detokenizer
+from serving.text.stop_strings import StopFilter
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A token whose text is not shown yet; `end` is where that text ends in the answer."""
+
+    token: TokenLogprob
+    end: int
+
+
+class Answer:
+    """The text of one sequence, as it may be shown so far."""
+
+    def __init__(self, language: Language, call: Call, prompt: Prompt, index: int) -> None:
+        self._language = language
+        self._call = call
+        self._prompt = prompt
+        self._index = index
+        self._detokenizer = Detokenizer(language.tokenizer)
+        self._stops = StopFilter(call.sampling.stop)
+        self._echo = _echo(language, call, prompt)
+        self._scored: deque[_Scored] = deque()
+        self._made_length = 0
+        self._shown_length = 0
+        self._times: EngineTimes | None = None
+        self._cum_logprob = 0.0
+        self.completion_tokens = 0
+        self.finish_reason: FinishReason | None = None
+
+    def push(self, tokens: Tokens) -> Chunk | None:
+        """The chunk that `tokens` make certain, or None; `finish_reason` is set by the last."""
+        self._times = tokens.times or self._times
+        self.completion_tokens += len(tokens.ids)
+        self._cum_logprob += sum(tokens.logprobs)
+        text = self._text(tokens)
+        self.finish_reason = self._reason(tokens)
+        if self.finish_reason is not None:
+            return self._chunk(text + self._rest())
+        return self._chunk(text) if text or self._echo else None
+
+    def _text(self, tokens: Tokens) -> str:
+        ids = tokens.ids
+        if ids and ids[-1] in self._prompt.end_ids:
+            ids = ids[:-1]
+        if not tokens.logprobs:
+            return self._shown(self._stops.push(self._detokenizer.push(ids)))
+        pieces = zip(ids, tokens.logprobs, strict=False)
+        return "".join(self._scored_text(token_id, logprob) for token_id, logprob in pieces)
+
+    def _scored_text(self, token_id: int, logprob: float) -> str:
+        text = self._detokenizer.push((token_id,))
+        self._made_length += len(text)
+        data = self._language.tokenizer.token_bytes(token_id)
+        # Without text of its own it is a part of the next character: shown when that is.
+        end = self._made_length + (not text)
+        self._scored.append(_Scored(TokenLogprob(token_id, data, logprob), end))
+        return self._shown(self._stops.push(text))
+
+    def _rest(self) -> str:
+        """What was held back, unless a stop string cut it off."""
+        if self._stops.is_stopped:
+            return ""
+        rest = self._stops.push(self._detokenizer.flush())
+        if self._stops.is_stopped:
+            self.finish_reason = FinishReason.STOP
+        self._made_length += len(rest)
+        return self._shown(rest + self._stops.flush())
+
+    def _shown(self, text: str) -> str:
+        self._shown_length += len(text)
+        return text
+
+    def _reason(self, tokens: Tokens) -> FinishReason | None:
+        if self._stops.is_stopped or (tokens.ids and tokens.ids[-1] in self._prompt.end_ids):
+            return FinishReason.STOP
+        if self.completion_tokens >= self._prompt.max_tokens:
+            return FinishReason.LENGTH
+        # A last response without an end token: a grammar that is complete, or a cancellation.
+        if tokens.times is not None:
+            return FinishReason.STOP if tokens.ids else FinishReason.CANCELLED
+        return None
+
+    def _chunk(self, text: str) -> Chunk:
+        echo, self._echo = self._echo, ""
+        is_last = self.finish_reason is not None
+        return Chunk(
+            index=self._index,
+            text=echo + text,
+            logprobs=self._take_logprobs(),
+            finish_reason=self.finish_reason,
+            usage=self._usage() if is_last else None,
+            engine_times=self._times if is_last else None,
+            cum_logprob=self._cum_logprob if is_last and self._call.has_logprobs else None,
+        )
+
+    def _take_logprobs(self) -> tuple[TokenLogprob, ...]:
+        """Of the tokens whose text is shown: a stop string must not show through them."""
+        taken = []
+        is_whole = self.finish_reason is not None and not self._stops.is_stopped
+        while self._scored and (is_whole or self._scored[0].end <= self._shown_length):
+            taken.append(self._scored.popleft().token)
+        return tuple(taken)
+
+    def _usage(self) -> Usage:
+        return Usage(len(self._prompt.ids), self.completion_tokens)
+
+    def timings(self, waited_ms: float) -> Timings | None:
+        """Where the time went; None when the engine did not say."""
+        times = self._times
+        if times is None:
+            return None
+        return Timings(
+            queue_ms=waited_ms + (times.first_scheduled_ns - times.arrival_ns) / 1e6,
+            prefill_ms=(times.first_token_ns - times.first_scheduled_ns) / 1e6,
+            decode_ms=(times.last_token_ns - times.first_token_ns) / 1e6,
+        )
+
+
+def _echo(language: Language, call: Call, prompt: Prompt) -> str:
+    if not call.is_echoed:
+        return ""
+    return language.tokenizer.decode(list(prompt.ids)) if call.text is None else call.text

@@ -1,0 +1,110 @@
+"""The Triton model `<name>`: its requests become tasks of one event loop that runs in a thread."""
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+from serving.adapters import python_backend
+from serving.adapters.python_backend import (
+    ModelConfig,
+    Request,
+    log_exception,
+    log_info,
+)
+from serving.adapters.triton_stream import TritonStream
+from serving.bls.engine import Engine
+from serving.bls.ensemble_backend import load_language
+from serving.bls.metrics import Metrics, RequestClock
+from serving.bls.pipeline import Model, answer
+from serving.bls.responder import Responder
+from serving.bls.slots import Slots
+from serving.contract.calls import Call, Chunk
+from serving.contract.errors import ConchError, InternalError
+from serving.contract.wire import decode_call
+
+CANCELLATION_PERIOD_S = 0.1
+
+
+class BlsModel:
+    """What `model.py` exports as TritonPythonModel."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        config = ModelConfig(args)
+        self._metrics = Metrics(python_backend, config.name)
+        self._model = _load(config, self._metrics)
+        self._tasks: dict[asyncio.Task[None], Request] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._watch = asyncio.run_coroutine_threadsafe(self._watch_cancellations(), self._loop)
+        log_info(f"{config.name}: ready, context {self._model.language.context_tokens} tokens")
+
+    def execute(self, requests: list[Any]) -> None:
+        for request in requests:
+            self._loop.call_soon_threadsafe(self._start, Request(request))
+
+    def finalize(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        del self._metrics, self._model
+        python_backend.release()
+
+    def _start(self, request: Request) -> None:
+        task = self._loop.create_task(self._serve(request))
+        self._tasks[task] = request
+        task.add_done_callback(self._tasks.pop)
+
+    async def _serve(self, request: Request) -> None:
+        """Answer one request. Whatever goes wrong in it stays in it."""
+        clock = RequestClock(self._metrics, time.monotonic())
+        responder = Responder(request, Call())
+        try:
+            call = decode_call(request.arrays())
+            responder = Responder(request, call)
+            await answer(self._model, call, lambda chunk: self._emit(chunk, responder, clock))
+        except asyncio.CancelledError:
+            self._metrics.cancellations(1)
+            responder.finish()
+        except ConchError as error:
+            self._fail(responder, error)
+        except Exception as error:
+            log_exception(f"request '{request.id}'", error)
+            self._fail(responder, InternalError("internal error in the model"))
+        finally:
+            clock.close()
+
+    def _emit(self, chunk: Chunk, responder: Responder, clock: RequestClock) -> None:
+        # Counted before it is sent: who has the answer finds it in the metrics.
+        clock.observe(chunk)
+        if responder.ends_with(chunk):
+            clock.close()
+        responder.emit(chunk)
+
+    def _fail(self, responder: Responder, error: ConchError) -> None:
+        self._metrics.errors(1)
+        responder.finish(error)
+
+    async def _watch_cancellations(self) -> None:
+        """Triton tells of a client that left only when asked."""
+        while True:
+            await asyncio.sleep(CANCELLATION_PERIOD_S)
+            for task, request in list(self._tasks.items()):
+                if not task.cancelling() and request.is_cancelled():
+                    task.cancel()
+
+    async def _close(self) -> None:
+        self._watch.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _load(config: ModelConfig, metrics: Metrics) -> Model:
+    places = config.number("max_inflight", 64)
+    engine = config.parameter("engine") or f"{config.name}_engine"
+    slots = Slots(
+        places=places, max_waiting=config.number("max_waiting", 1024), on_change=metrics.show_load
+    )
+    return Model(load_language(config), slots, Engine(engine, TritonStream().infer))
