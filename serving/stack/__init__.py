@@ -1,0 +1,1 @@
+"""Starts and watches the parts of a Conch stack on this machine."""

@@ -1,0 +1,143 @@
+"""What is left, and what comes back, when parts of a stack are killed."""
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+
+BACK_S = 10.0
+STOP_S = 5.0
+LONG = {"max_tokens": 400, "min_tokens": 400, "temperature": 1.0, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def victim(make_stack):
+    stack = make_stack()
+    stack.up()
+    return stack
+
+
+def answer(stack, **options) -> Iterator[str]:
+    body = {"model": stack.model, "messages": [{"role": "user", "content": "Hello!"}]} | options
+    with (
+        httpx.Client(headers=stack.authorization, trust_env=False, timeout=30) as client,
+        client.stream(
+            "POST", f"{stack.base_url}/chat/completions", json=body | {"stream": True}
+        ) as r,
+    ):
+        if r.is_error:
+            raise httpx.HTTPStatusError(str(r.status_code), request=r.request, response=r)
+        yield from (line for line in r.iter_lines() if line.startswith("data: "))
+
+
+def is_serving(stack) -> bool:
+    try:
+        return "data: [DONE]" in list(answer(stack, max_tokens=4))
+    except httpx.HTTPError:
+        return False
+
+
+def allowed(seconds: float) -> float:
+    """Promises are made for a machine with nothing else to do; a busy one gets more time."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def until(condition, seconds: float) -> None:
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < allowed(seconds), "waited in vain"
+        time.sleep(0.05)
+
+
+class Reader(threading.Thread):
+    """Reads one long answer; `has_begun` once its first event is there."""
+
+    def __init__(self, stack) -> None:
+        super().__init__()
+        self._stack = stack
+        self.lines: list[str] = []
+        self.has_begun = threading.Event()
+
+    def run(self):
+        for line in answer(self._stack, **LONG):
+            self.lines.append(line)
+            self.has_begun.set()
+
+    @property
+    def broke_off(self) -> bool:
+        return any('"error"' in line for line in self.lines[-2:])
+
+
+def reading(stack, count: int) -> list[Reader]:
+    readers = [Reader(stack) for _ in range(count)]
+    for reader in readers:
+        reader.start()
+    assert all(reader.has_begun.wait(30) for reader in readers)
+    return readers
+
+
+def test_killed_triton_breaks_streams_off_with_an_error_and_is_back_in_time(victim):
+    (reader,) = reading(victim, 1)
+    os.kill(victim.pid_of("triton"), signal.SIGKILL)
+    until(lambda: victim.restarts_of("triton") == 1 and is_serving(victim), BACK_S)
+    reader.join(1)
+    assert reader.broke_off
+
+
+def test_killed_gateway_is_back(victim):
+    os.kill(victim.pid_of("gateway"), signal.SIGKILL)
+    until(lambda: is_serving(victim), BACK_S)
+
+
+def part_of_triton(stack, mark: str) -> psutil.Process:
+    processes = psutil.Process(stack.pid_of("triton")).children(recursive=True)
+    return next(process for process in processes if mark in " ".join(process.cmdline()))
+
+
+def running_in_bls(stack) -> float:
+    metrics = httpx.get(stack.triton_metrics_url, trust_env=False).text
+    line = re.search(r'^conch_requests_running{model="demo"} (\S+)', metrics, re.MULTILINE)
+    return float(line[1])
+
+
+def test_killed_step_loop_breaks_streams_off_at_once_and_is_back_without_triton(victim):
+    restarts = victim.restarts_of("triton")
+    readers = reading(victim, 4)
+    part_of_triton(victim, "serving.engines.worker").kill()
+    until(lambda: not any(reader.is_alive() for reader in readers), 2)
+    assert all(reader.broke_off for reader in readers)
+    until(lambda: is_serving(victim), BACK_S)
+    until(lambda: running_in_bls(victim) == 0, 1)
+    assert victim.restarts_of("triton") == restarts
+
+
+def test_killed_engine_stub_is_noticed(victim):
+    restarts = victim.restarts_of("triton")
+    part_of_triton(victim, "demo_engine/1/model.py").kill()
+    until(lambda: victim.restarts_of("triton") > restarts, 2 * BACK_S)
+    until(lambda: is_serving(victim), BACK_S)
+
+
+def test_killed_supervisor_leaves_nothing_and_the_next_start_is_quick(victim):
+    os.kill(victim.state()["pid"], signal.SIGKILL)
+    begun = time.monotonic()
+    victim.up()
+    assert time.monotonic() - begun < allowed(BACK_S + STOP_S)
+    os.kill(victim.state()["pid"], signal.SIGKILL)
+    until(lambda: victim.processes() == [], STOP_S)
+    assert victim.shared_memory() == []
+
+
+def test_second_start_reaches_a_token_in_time_and_stops_in_time(victim):
+    begun = time.monotonic()
+    victim.up()
+    assert time.monotonic() - begun < allowed(BACK_S)
+    os.kill(victim.state()["pid"], signal.SIGTERM)
+    until(lambda: victim.processes() == [], STOP_S)
+    assert victim.shared_memory() == []
