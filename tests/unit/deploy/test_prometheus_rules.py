@@ -1,0 +1,59 @@
+"""Prometheus' rules are about metrics that the gateway has."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.metrics import Metrics
+
+FOLDER = Path(__file__).parents[3] / "deploy" / "prometheus"
+GROUPS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"]
+RULES = [rule for group in GROUPS for rule in group["rules"]]
+RECORDED = {rule["record"] for rule in RULES if "record" in rule}
+ALERTS = [rule for rule in RULES if "alert" in rule]
+
+
+def name_of(rule: dict[str, Any]) -> str:
+    return str(rule.get("record") or rule["alert"])
+
+
+def exported() -> set[str]:
+    """The names of the gateway's samples, before any was counted."""
+    kinds = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+    return {
+        family.name + suffix
+        for family in Metrics().registry.collect()
+        for suffix in kinds[family.type]
+    }
+
+
+def test_the_rule_files_are_there() -> None:
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+    assert config["rule_files"] == [path.name for path in FOLDER.glob("rules*.yml")]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=name_of)
+def test_a_rule_asks_for_what_is_exported_or_recorded(rule: dict[str, Any]) -> None:
+    used = set(re.findall(r"\bconch[_:][\w:]+", rule["expr"])) or {"up"}
+    assert used <= exported() | RECORDED | {"up"}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=name_of)
+def test_a_rule_groups_by_labels_that_its_metric_has(rule: dict[str, Any]) -> None:
+    for labels in re.findall(r"by \(([^)]*)\)", rule["expr"]):
+        assert set(re.split(r",\s*", labels)) <= {"model", "endpoint", "le"}
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=name_of)
+def test_an_alert_waits_has_a_severity_and_says_what_is_wrong(rule: dict[str, Any]) -> None:
+    assert re.fullmatch(r"\d+m", rule["for"])
+    assert rule["labels"]["severity"] in ("warning", "critical")
+    assert rule["annotations"]["summary"]
+
+
+def test_first_tokens_errors_and_lost_targets_are_watched() -> None:
+    assert {"conch:time_to_first_token_seconds:p95", "conch:errors:ratio5m"} <= RECORDED
+    assert "up == 0" in [rule["expr"] for rule in ALERTS]
