@@ -1,0 +1,1 @@
+"""What each layer costs: raw engine, engine model, BLS model and gateway side by side."""
