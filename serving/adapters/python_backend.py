@@ -28,7 +28,6 @@ class ModelConfig:
         self._config: dict[str, Any] = orjson.loads(args["model_config"])
         self.name: str = self._config["name"]
         self.version_dir = f"{args['model_repository']}/{args['model_version']}"
-        self.output_names = [output["name"] for output in self._config["output"]]
 
     def parameter(self, key: str) -> str | None:
         """A string parameter; None when it is absent or empty."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
+from secrets import token_hex
 
 from serving.bls.answer import Answer
 from serving.bls.engine import Engine
@@ -80,12 +81,14 @@ def _emit(chunk: Chunk | None, made: Answer, waited_ms: float, emit: Emit) -> No
     emit(replace(chunk, timings=made.timings(waited_ms)) if is_last else chunk)
 
 
+_PROCESS = token_hex(4)
 _numbers = count(1)
 
 
 def _engine_id() -> str:
-    # Ours, not the client's: two live requests with one id could not be told apart by a stop.
-    return f"conch-{next(_numbers)}"
+    # Ours, not the client's: two live requests with one id could not be told apart by a stop. The
+    # engine may have callers beside this process, or requests of the one before it.
+    return f"conch-{_PROCESS}-{next(_numbers)}"
 
 
 def _seconds(deadline_ms: int | None) -> float | None:
