@@ -45,7 +45,10 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a model. Exactly one of `text`, `input_ids` and `messages` is set."""
+    """One request to a model. Exactly one of `text`, `input_ids` and `messages` is set.
+
+    `grant` is a signed statement of what it may do; None: no more than anybody.
+    """
 
     text: str | None = None
     input_ids: tuple[int, ...] | None = None
@@ -59,6 +62,7 @@ class Call:
     has_logprobs: bool = False
     has_engine_times: bool = False
     has_token_counts: bool = False
+    grant: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,11 @@ class EngineTimes:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of an answer. A sequence's last has all the fields from `finish_reason` on."""
+    """A piece of an answer. A sequence's last has all the fields from `finish_reason` on.
+
+    With a grant some before it have `usage` too: what the sequence has used so far. They may have
+    no text.
+    """
 
     index: int = 0
     text: str = ""

@@ -5,15 +5,27 @@ ConchError
 │   ├── UnsupportedParameter      400  understood, but the deployed engine cannot honour it
 │   ├── PromptTooLong             400  prompt and answer do not fit the model's context
 │   └── PayloadTooLarge           413  more bytes than the service accepts
-├── Unauthenticated               401  no key, or one that nobody knows
+├── Unauthenticated               401  no credentials, or ones that are not (or no longer) good
+├── Forbidden                     403  known, but not allowed to do this
+├── BadGrant                      403  a grant that is forged, expired or used before
+├── NotFound                      404  no such thing, or one that the caller may not see
+├── Conflict                      409  it exists already, or has changed in between
 ├── ModelNotFound                 404  no such model is deployed
 ├── RouteNotFound                 404  no such endpoint
 ├── MethodNotAllowed              405  the endpoint exists, with another method
 ├── Refused                       503  could be served, but not now
+│   ├── QuotaExceeded             429  a limit of the caller, its project or its tenant is used up
+│   │   ├── QuotaRequests         429  too many requests a minute
+│   │   ├── QuotaTokens           429  too many tokens a minute or a day
+│   │   ├── QuotaConcurrency      429  too many requests at a time
+│   │   ├── QuotaTooSmall         429  more than the limit lets through at once: it can never pass
+│   │   └── BudgetExhausted       429  the month's budget is spent
+│   ├── AddressLimited            429  too many failed keys or connections from one address
+│   ├── QuotaUnavailable          503  quotas cannot be asked for, and the policy is to refuse
 │   ├── QueueFull                 503  too many requests wait already
 │   └── Expired                   504  its deadline passed first
 ├── Cancelled                     499  the client went away or cancelled
-├── Unavailable                   503  the model server cannot be reached or is not ready
+├── Unavailable                   503  a part that this needs cannot be reached or is not ready
 ├── EngineFailed                  502  the engine gave up on this request
 └── InternalError                 500  a defect: the log has the trace, the client the request id
 
@@ -71,6 +83,34 @@ class Unauthenticated(ConchError):
     status = 401
 
 
+class Forbidden(ConchError):
+    """Who calls is known, but may not do this; names the permission or the bound it lacks."""
+
+    code = "permission_denied"
+    status = 403
+
+
+class BadGrant(ConchError):
+    """The grant of a request is forged, malformed, expired, for another request or used before."""
+
+    code = "bad_grant"
+    status = 403
+
+
+class NotFound(ConchError):
+    """There is no such thing, or it belongs to another tenant: both look the same."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(ConchError):
+    """A thing of that id exists already, or it is not in a state in which this can be done."""
+
+    code = "conflict"
+    status = 409
+
+
 class ModelNotFound(ConchError):
     """No model of that name is deployed."""
 
@@ -101,6 +141,64 @@ class Refused(ConchError):
     is_retryable = True
 
 
+class QuotaExceeded(Refused):
+    """A limit is used up. `retry_after_s` is when it is worth trying again."""
+
+    code = "quota_exceeded"
+    status = 429
+    kind: ClassVar[str] = "requests"  # `type` of OpenAI's error object
+    retry_after_s: float | None = None
+
+
+class QuotaRequests(QuotaExceeded):
+    """As many requests as a minute allows."""
+
+    code = "quota_requests"
+
+
+class QuotaTokens(QuotaExceeded):
+    """As many tokens as a minute or a day allows."""
+
+    code = "quota_tokens"
+    kind = "tokens"
+
+
+class QuotaConcurrency(QuotaExceeded):
+    """As many requests at a time as are allowed."""
+
+    code = "quota_concurrency"
+
+
+class QuotaTooSmall(QuotaExceeded):
+    """The request alone needs more than a limit lets through at once: it can never pass."""
+
+    code = "quota_too_small"
+    kind = "tokens"
+    is_retryable = False
+
+
+class BudgetExhausted(QuotaExceeded):
+    """The budget of the month is spent; its code is the one OpenAI's clients do not retry."""
+
+    code = "insufficient_quota"
+    kind = "insufficient_quota"
+    is_retryable = False
+
+
+class AddressLimited(Refused):
+    """One address sent too many wrong keys, or holds too many connections."""
+
+    code = "address_limited"
+    status = 429
+    retry_after_s: float | None = None
+
+
+class QuotaUnavailable(Refused):
+    """Quotas cannot be asked for now, and the policy is to let nobody through unasked."""
+
+    code = "quota_unavailable"
+
+
 class QueueFull(Refused):
     """As many requests wait as may wait."""
 
@@ -122,7 +220,7 @@ class Cancelled(ConchError):
 
 
 class Unavailable(ConchError):
-    """The model server is not reachable or not ready; try again soon."""
+    """Something it needs (model server, policy, database) does not answer now; try again soon."""
 
     code = "unavailable"
     status = 503

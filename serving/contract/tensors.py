@@ -107,7 +107,7 @@ BLS_INPUTS: tuple[Tensor, ...] = (
     *_singles("STRING", "guided_decoding_guide_type", "guided_decoding_guide"),
     # Conch's own
     Tensor("input_ids", "INT32", (-1,)),
-    *_singles("STRING", "messages", "response_format"),
+    *_singles("STRING", "messages", "response_format", "grant"),
     *_singles("INT32", "deadline_ms"),
 )
 

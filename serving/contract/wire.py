@@ -5,7 +5,7 @@ Strings travel as object arrays of bytes, as Triton's clients and its Python bac
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ import orjson
 from serving.contract.calls import (
     Call,
     Chunk,
+    EngineTimes,
     FinishReason,
     Guide,
     Sampling,
@@ -106,6 +107,8 @@ def _encode_options(call: Call) -> dict[str, Array]:
         arrays["num_return_sequences"] = single("INT32", call.n)
     if call.deadline_ms is not None:
         arrays["deadline_ms"] = single("INT32", call.deadline_ms)
+    if call.grant is not None:
+        arrays["grant"] = single("STRING", call.grant)
     flags = {
         "stream": call.is_streamed,
         "return_log_probs": call.has_logprobs,
@@ -145,6 +148,7 @@ def decode_call(arrays: Arrays) -> Call:
         has_engine_times=_flag(arrays, "return_perf_metrics"),
         has_token_counts=_flag(arrays, "return_num_input_tokens")
         or _flag(arrays, "return_num_output_tokens"),
+        grant=_scalar(arrays, "grant", _text),
     )
 
 
@@ -267,14 +271,14 @@ def encode_chunk(chunk: Chunk, call: Call) -> dict[str, Array]:
 def _upstream_statistics(chunk: Chunk, call: Call) -> dict[str, Array]:
     """What clients of `tensorrt_llm_bls` may ask for; with the last chunk of a sequence."""
     arrays: dict[str, Array] = {}
-    if call.has_token_counts and chunk.usage is not None:
+    if call.has_token_counts and chunk.usage is not None and chunk.finish_reason is not None:
         arrays["num_input_tokens"] = single("INT32", chunk.usage.prompt_tokens)
         arrays["num_output_tokens"] = single("INT32", chunk.usage.completion_tokens)
     if chunk.cum_logprob is not None:
         arrays["cum_log_probs"] = single("FP32", chunk.cum_logprob)
     if call.has_engine_times and chunk.engine_times is not None:
         for name, value in asdict(chunk.engine_times).items():
-            arrays[name.replace("_ns", "_time_ns")] = single("INT64", value)
+            arrays[_time_tensor(name)] = single("INT64", value)
     return arrays
 
 
@@ -296,4 +300,16 @@ def decode_chunk(arrays: Arrays) -> Chunk:
         finish_reason=None if reason is None else FinishReason(reason),
         usage=None if usage is None else Usage(**usage),
         timings=None if timings is None else Timings(**timings),
+        engine_times=_engine_times(arrays),
+        cum_logprob=_scalar(arrays, "cum_log_probs", float),
     )
+
+
+def _engine_times(arrays: Arrays) -> EngineTimes | None:
+    names = [field.name for field in fields(EngineTimes)]
+    times: dict[str, Any] = {name: _scalar(arrays, _time_tensor(name), int) for name in names}
+    return None if None in times.values() else EngineTimes(**times)
+
+
+def _time_tensor(field: str) -> str:
+    return field.replace("_ns", "_time_ns")

@@ -124,6 +124,7 @@ num_output_tokens INT32 [1]
 """
 
 OURS_IN_BLS = {
+    "grant",
     "input_ids",
     "messages",
     "response_format",

@@ -75,6 +75,7 @@ CALLS = st.builds(
     has_logprobs=st.booleans(),
     has_engine_times=st.booleans(),
     has_token_counts=st.booleans(),
+    grant=optional(TEXT),
 )
 CHUNKS = st.builds(
     Chunk,
@@ -98,6 +99,13 @@ def test_a_call_survives_its_tensors(call):
 @given(CHUNKS)
 def test_a_chunk_survives_its_tensors(chunk):
     assert decode_chunk(encode_chunk(chunk, Call(n=2))) == chunk
+
+
+@given(INT64, LOGPROB.map(np.float32).map(float))
+def test_statistics_of_an_answer_survive_its_tensors(time_ns, logprob):
+    times = EngineTimes(time_ns, 0, 1, time_ns)
+    last = Chunk(finish_reason=FinishReason.STOP, engine_times=times, cum_logprob=logprob)
+    assert decode_chunk(encode_chunk(last, Call(has_engine_times=True))) == last
 
 
 def assert_declared(arrays, tensors):
@@ -144,6 +152,15 @@ def test_every_declared_output_is_sent_to_whom_asks_for_all():
 
 def test_a_plain_chunk_is_one_string_only():
     assert list(encode_chunk(Chunk(text="a"), Call())) == ["text_output"]
+
+
+def test_upstreams_token_counts_come_with_the_last_chunk_only():
+    so_far = Chunk(text="a", usage=Usage(3, 1))
+    assert list(encode_chunk(so_far, Call(has_token_counts=True))) == ["text_output", "usage"]
+
+
+def test_a_grant_is_not_shown():
+    assert "secret" not in repr(Call(text="a", grant="secret"))
 
 
 def test_what_a_call_leaves_open_is_not_sent():

@@ -1,0 +1,4 @@
+"""What the models of a Triton are told by the environment it was started in."""
+
+OWN_GRPC = "CONCH_TRITON_GRPC"
+"""host:port of the gRPC of their own Triton, where it is not the usual one."""

@@ -1,0 +1,49 @@
+"""The usage event: what is known of one request when it is over. Every request ends in one."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How a request ended.
+
+    `lost` is written for a request whose gateway died: it is billed what its last renewal said, and
+    gives way to the settled event if that comes after all.
+    """
+
+    OK = "ok"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageEvent:
+    """One request. `id` is the gateway's own and unique; `request_id` may be the client's.
+
+    Times are Unix seconds and milliseconds, money is nanodollars. `reason` is the code of the error
+    that ended it.
+    """
+
+    id: str
+    request_id: str
+    began_at: float
+    tenant: str
+    project: str
+    principal: str
+    endpoint: str
+    model: str
+    status: Status
+    reason: str | None = None
+    adapter: str | None = None
+    route: str | None = None
+    user: str | None = None
+    session: str | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nusd: int = 0
+    ttft_ms: float | None = None
+    latency_ms: float | None = None
