@@ -1,0 +1,1 @@
+"""What an operator can set that several services share, and how any setting is read."""
