@@ -122,12 +122,20 @@ class Triton:
         with our_errors():
             index = await self._stub.RepositoryIndex(request, timeout=self._timeout_s)
             ready = {model.name for model in index.models}
-            configs = [await self._config(name) for name in sorted(ready)]
+        configs = [await self.config(name) for name in sorted(ready)]
         return tuple(c.name for c in configs if _is_bls(c) and _engine_of(c) in ready)
 
-    async def _config(self, name: str) -> Any:
-        request = service_pb2.ModelConfigRequest(name=name)
-        return (await self._stub.ModelConfig(request, timeout=self._timeout_s)).config
+    async def metadata(self, model: str) -> Any:
+        """Triton's ModelMetadataResponse. Raises ConchError."""
+        request = service_pb2.ModelMetadataRequest(name=model)
+        with our_errors():
+            return await self._stub.ModelMetadata(request, timeout=self._timeout_s)
+
+    async def config(self, model: str) -> Any:
+        """Triton's ModelConfig. Raises ConchError."""
+        request = service_pb2.ModelConfigRequest(name=model)
+        with our_errors():
+            return (await self._stub.ModelConfig(request, timeout=self._timeout_s)).config
 
     @asynccontextmanager
     async def stream(
@@ -187,11 +195,11 @@ def infer_request(model: str, arrays: Mapping[str, Array], request_id: str) -> A
     for name, array in arrays.items():
         datatype = np_to_triton_dtype(array.dtype)
         request.inputs.add(name=name, shape=array.shape, datatype=datatype)
-        request.raw_input_contents.append(_raw(array))
+        request.raw_input_contents.append(raw_bytes(array))
     return request
 
 
-def _raw(array: Array) -> bytes:
+def raw_bytes(array: Array) -> bytes:
     """Row-major bytes; strings each with their length before them."""
     if array.dtype != np.object_:
         return array.tobytes()

@@ -16,12 +16,11 @@ import numpy.typing as npt
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from serving.adapters.triton import CHANNEL_OPTIONS, infer_request, our_errors, responses
+from serving.contract.addresses import OWN_GRPC
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 
-# Set by whoever starts Triton on other ports.
-ADDRESS_VARIABLE = "CONCH_TRITON_GRPC"
 DEFAULT_ADDRESS = "127.0.0.1:8001"
 _NUMPY_TYPES = {"INT32": np.int32, "INT64": np.int64, "FP32": np.float32}
 
@@ -53,7 +52,7 @@ class TritonStream:
 
     def _connected(self) -> Any:
         if self._stub is None:
-            address = os.environ.get(ADDRESS_VARIABLE, DEFAULT_ADDRESS)
+            address = os.environ.get(OWN_GRPC, DEFAULT_ADDRESS)
             channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
             self._stub = GRPCInferenceServiceStub(channel)
         return self._stub

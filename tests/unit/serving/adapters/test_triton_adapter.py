@@ -208,11 +208,11 @@ def test_a_chunk_survives_the_way_from_triton(chunk: Chunk) -> None:
     for name, array in encode_chunk(chunk, Call(n=1 + chunk.index)).items():
         datatype = tritonclient.utils.np_to_triton_dtype(array.dtype)
         response.outputs.add(name=name, datatype=datatype, shape=array.shape)
-        response.raw_output_contents.append(triton._raw(array))
+        response.raw_output_contents.append(triton.raw_bytes(array))
     assert triton._chunk(response) == chunk
 
 
 def test_raw_bytes_are_those_of_tritonclient() -> None:
     words = np.array([[b"a", b"", "é".encode()]], dtype=np.object_)
     expected = tritonclient.utils.serialize_byte_tensor(words).item()
-    assert triton._raw(words) == expected
+    assert triton.raw_bytes(words) == expected

@@ -1,0 +1,38 @@
+"""Usage events as JSON: in leases, streams and spool files, written by older and newer gateways."""
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+import orjson
+
+from serving.contract.usage import Status, UsageEvent
+
+_FIELDS = frozenset(field.name for field in fields(UsageEvent))
+_NEEDED = frozenset(field.name for field in fields(UsageEvent) if field.default is MISSING)
+
+
+class Malformed(ValueError):
+    """Not a usage event."""
+
+
+def encode(event: UsageEvent) -> bytes:
+    return orjson.dumps(event)
+
+
+def decode(data: bytes) -> UsageEvent:
+    """Raises Malformed. Fields that are not known here are left out."""
+    try:
+        return of_fields(orjson.loads(data))
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"a usage event is not JSON: {error}") from error
+
+
+def of_fields(given: Any) -> UsageEvent:
+    """The event of a JSON object; raises Malformed."""
+    if not isinstance(given, dict) or not given.keys() >= _NEEDED:
+        raise Malformed("a usage event lacks some of its fields")
+    known = {name: value for name, value in given.items() if name in _FIELDS}
+    try:
+        return UsageEvent(**known | {"status": Status(known["status"])})
+    except ValueError as error:
+        raise Malformed(f"a usage event has no such status: {error}") from error
