@@ -2,6 +2,8 @@
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
+from typing import Self
 
 from serving.bls.engine_tensors import Tokens
 from serving.bls.language import Language, Prompt
@@ -17,6 +19,8 @@ from serving.contract.calls import (
 from serving.text.detokenizer import Detokenizer
 from serving.text.stop_strings import StopFilter
 
+PROGRESS_PERIOD_S = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
@@ -24,6 +28,28 @@ class _Scored:
 
     token: TokenLogprob
     end: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """When to say what a sequence has used so far: at `due_s`, and then now and then."""
+
+    due_s: float
+
+    @classmethod
+    def of(cls, call: Call, now_s: float) -> Self:
+        """Never without a grant. A stream says it with its first chunk; an answer that is sent
+        whole would need a response more for that, and is often over soon.
+        """
+        if call.grant is None:
+            return cls(inf)
+        return cls(now_s if call.is_streamed else now_s + PROGRESS_PERIOD_S)
+
+    def is_due(self, now_s: float) -> bool:
+        if now_s < self.due_s:
+            return False
+        self.due_s = now_s + PROGRESS_PERIOD_S
+        return True
 
 
 class Answer:
@@ -106,7 +132,7 @@ class Answer:
             text=echo + text,
             logprobs=self._take_logprobs(),
             finish_reason=self.finish_reason,
-            usage=self._usage() if is_last else None,
+            usage=self.usage() if is_last else None,
             engine_times=self._times if is_last else None,
             cum_logprob=self._cum_logprob if is_last and self._call.has_logprobs else None,
         )
@@ -119,7 +145,8 @@ class Answer:
             taken.append(self._scored.popleft().token)
         return tuple(taken)
 
-    def _usage(self) -> Usage:
+    def usage(self) -> Usage:
+        """What it has used so far."""
         return Usage(len(self._prompt.ids), self.completion_tokens)
 
     def timings(self, waited_ms: float) -> Timings | None:

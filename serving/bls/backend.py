@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from serving.adapters import python_backend
@@ -15,6 +16,7 @@ from serving.adapters.python_backend import (
 from serving.adapters.triton_stream import TritonStream
 from serving.bls.engine import Engine
 from serving.bls.ensemble_backend import load_language
+from serving.bls.grants import Gate
 from serving.bls.metrics import Metrics, RequestClock
 from serving.bls.pipeline import Model, answer
 from serving.bls.responder import Responder
@@ -22,6 +24,7 @@ from serving.bls.slots import Slots
 from serving.contract.calls import Call, Chunk
 from serving.contract.errors import ConchError, InternalError
 from serving.contract.wire import decode_call
+from serving.settings.secret_files import BadSettings, read_secret
 
 CANCELLATION_PERIOD_S = 0.1
 
@@ -63,7 +66,8 @@ class BlsModel:
         try:
             call = decode_call(request.arrays())
             responder = Responder(request, call)
-            await answer(self._model, call, lambda chunk: self._emit(chunk, responder, clock))
+            emit = partial(self._emit, responder=responder, clock=clock)
+            await answer(self._model, call, request.id, emit)
         except asyncio.CancelledError:
             self._metrics.cancellations(1)
             responder.finish()
@@ -107,4 +111,17 @@ def _load(config: ModelConfig, metrics: Metrics) -> Model:
     slots = Slots(
         places=places, max_waiting=config.number("max_waiting", 1024), on_change=metrics.show_load
     )
-    return Model(load_language(config), slots, Engine(engine, TritonStream().infer))
+    return Model(
+        Gate(config.name, _grant_key()),
+        load_language(config),
+        slots,
+        Engine(engine, TritonStream().infer),
+    )
+
+
+def _grant_key() -> bytes | None:
+    try:
+        key = read_secret("CONCH_GRANT_KEY")
+    except BadSettings as error:
+        raise python_backend.load_error(str(error)) from error
+    return None if key is None else key.encode()

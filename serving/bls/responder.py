@@ -18,7 +18,10 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class Responder:
-    """Sends the chunks of one call. FINAL travels with the last chunk of its last sequence."""
+    """Sends the chunks of one call. FINAL travels with the last chunk of its last sequence.
+
+    Of an answer that is sent whole, what it has used so far comes before, without any text.
+    """
 
     sink: Sink
     call: Call
@@ -42,6 +45,9 @@ class Responder:
             is_final = self._left == 0
             self.sink.send(encode_chunk(chunk, self.call), is_final=is_final)
             self._is_final_sent = is_final
+        elif chunk.usage is not None:
+            so_far = Chunk(chunk.index, usage=chunk.usage)
+            self.sink.send(encode_chunk(so_far, self.call), is_final=False)
 
     def finish(self, error: ConchError | None = None) -> None:
         """End the response, whatever has been sent. A second end is ignored."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import response
 
-from serving.bls.answer import Answer
+from serving.bls.answer import PROGRESS_PERIOD_S, Answer, Progress
 from serving.bls.engine_tensors import Tokens, decode
 from serving.bls.language import Language, Prompt
 from serving.contract.calls import Call, EngineTimes, FinishReason, Sampling
@@ -171,6 +171,18 @@ def test_usage_and_times_are_of_this_sequence(language):
     assert (timings.queue_ms, timings.prefill_ms, timings.decode_ms) == (3.0, 2.0, 4.0)
     assert chunks[-1].engine_times == TIMES
     assert all(chunk.usage is None for chunk in chunks[:-1])
+
+
+def test_progress_is_told_at_once_and_then_now_and_then():
+    times = [5.0, 5.01, 5.0 + PROGRESS_PERIOD_S, 5.01 + PROGRESS_PERIOD_S, 9.0]
+
+    def due(call):
+        progress = Progress.of(call, 5.0)
+        return [progress.is_due(now_s) for now_s in times]
+
+    assert due(Call(grant="g", is_streamed=True)) == [True, False, True, False, True]
+    assert due(Call(grant="g")) == [False, False, True, False, True]
+    assert due(Call(is_streamed=True)) == [False] * 5
 
 
 def test_the_score_of_the_whole_comes_with_logprobs_only(language):

@@ -1,6 +1,8 @@
 """One request from its call to its last chunk: whatever ends it, nothing of it is left."""
 
 import asyncio
+import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,11 +10,22 @@ from hypothesis import strategies as st
 from streams import ScriptedEngine, response, saying, until_stopped
 
 from serving.bls.engine import Engine
+from serving.bls.grants import Gate
 from serving.bls.language import Language
 from serving.bls.pipeline import Model, answer
 from serving.bls.slots import Slots
-from serving.contract.calls import Call, FinishReason, Sampling
-from serving.contract.errors import EngineFailed, Expired, InvalidRequest, PromptTooLong, QueueFull
+from serving.contract.calls import Call, FinishReason, Sampling, Usage
+from serving.contract.errors import (
+    BadGrant,
+    EngineFailed,
+    Expired,
+    InvalidRequest,
+    PromptTooLong,
+    QueueFull,
+)
+from serving.contract.grant import Grant, sign
+
+KEY = b"k" * 32
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +41,7 @@ def ids(language):
 def model_of(language, script, *, places=8, max_waiting=8):
     infer = ScriptedEngine(script)
     slots = Slots(places=places, max_waiting=max_waiting, on_change=lambda *_: None)
-    return Model(language, slots, Engine("m_engine", infer)), infer
+    return Model(Gate("m", KEY), language, slots, Engine("m_engine", infer)), infer
 
 
 def assert_free(model, infer):
@@ -38,7 +51,7 @@ def assert_free(model, infer):
 
 async def answered(model, call):
     chunks = []
-    await answer(model, call, chunks.append)
+    await answer(model, call, "r-1", chunks.append)
     return chunks
 
 
@@ -151,7 +164,7 @@ async def test_an_error_while_sending_frees_the_place(language):
         raise RuntimeError("the client has gone")
 
     with pytest.raises(RuntimeError):
-        await answer(model, Call(text="p", is_streamed=True), emit)
+        await answer(model, Call(text="p", is_streamed=True), "r-1", emit)
     assert_free(model, infer)
 
 
@@ -172,6 +185,43 @@ async def test_a_refused_prompt_takes_no_place(language, call, kind):
         await answered(model, call)
     assert infer.begun == 0
     assert_free(model, infer)
+
+
+def granted(call, *, request_id="r-1"):
+    grant = Grant(request_id, "m", "team", expires_at=time.time() + 30)
+    return replace(call, grant=sign(grant, KEY))
+
+
+async def test_a_bad_grant_is_refused_before_any_work(language):
+    model, infer = model_of(language, until_stopped(20))
+    unreadable = Call(text="", grant="forged")
+    with pytest.raises(BadGrant):
+        await answered(model, unreadable)
+    with pytest.raises(BadGrant, match="another request"):
+        await answered(model, granted(Call(text="p"), request_id="r-2"))
+    assert infer.begun == 0
+    assert_free(model, infer)
+
+
+async def test_with_a_grant_the_first_chunk_of_each_sequence_says_what_was_used(language, ids):
+    model, _ = model_of(language, saying(ids))
+    chunks = await answered(model, granted(Call(text="p", n=2, is_streamed=True)))
+    for index in (0, 1):
+        first, *between, last = [chunk for chunk in chunks if chunk.index == index]
+        assert first.usage == Usage(prompt_tokens=1, completion_tokens=1)
+        assert last.usage == Usage(prompt_tokens=1, completion_tokens=len(ids))
+        assert len(between) > 0
+        assert all(chunk.usage is None for chunk in between)
+
+
+@pytest.mark.parametrize("is_granted", [False, True])
+async def test_what_is_used_so_far_is_told_to_none_but_the_holder_of_a_grant(
+    language, ids, is_granted
+):
+    model, _ = model_of(language, saying(ids))
+    call = Call(text="p", is_streamed=not is_granted)
+    chunks = await answered(model, granted(call) if is_granted else call)
+    assert [chunk.usage is not None for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
 
 
 async def test_an_engine_that_just_ends_is_an_error_and_frees_its_place(language):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bls.responder import Responder
-from serving.contract.calls import Call, Chunk, FinishReason, TokenLogprob
+from serving.contract.calls import Call, Chunk, FinishReason, TokenLogprob, Usage
 from serving.contract.errors import ConchError, EngineFailed
 from serving.contract.wire import decode_chunk
 
@@ -85,6 +85,18 @@ def test_every_sequence_gets_its_own_text_whole(call, turns):
         assert [t.token_id for chunk in mine for t in chunk.logprobs] == [1, 2, 3]
         assert [chunk.finish_reason for chunk in mine].count(FinishReason.STOP) == 1
         assert len(mine) == (3 if call.is_streamed else 1)
+
+
+def test_a_whole_answer_tells_before_it_what_it_has_used():
+    sink = Sink()
+    responder = Responder(sink, Call(text="p", n=2))
+    so_far, at_last = Usage(3, 1), Usage(3, 2)
+    responder.emit(Chunk(1, "a", usage=so_far))
+    responder.emit(Chunk(1, "b", finish_reason=FinishReason.STOP, usage=at_last))
+    assert sink.sent == [
+        (Chunk(1, usage=so_far), False),
+        (Chunk(1, "ab", finish_reason=FinishReason.STOP, usage=at_last), False),
+    ]
 
 
 def test_the_sequence_is_named_only_where_there_are_several():

@@ -147,7 +147,7 @@ def test_sequences_of_one_request_differ_and_a_seed_repeats_them(engine, hello):
 
 
 def test_without_a_seed_answers_differ(engine, hello):
-    request = EngineRequest(hello, 16, temperature=1.5, top_p=1.0)
+    request = EngineRequest(hello, 32, min_tokens=32, temperature=2.0, top_p=1.0)
     assert len({tuple(answer(engine, request)) for _ in range(4)}) > 1
 
 
