@@ -1,0 +1,1 @@
+"""OpenID providers whose tokens are taken."""

@@ -1,0 +1,1 @@
+"""People log in by their OpenID provider, and have a session here."""

@@ -1,0 +1,1 @@
+"""What models cost, and their limits over all tenants."""

@@ -1,0 +1,1 @@
+"""The policy's versions, and the settings that change at run time."""

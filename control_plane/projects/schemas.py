@@ -1,0 +1,39 @@
+"""Projects on the wire."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from control_plane.wire import UNSET, Body, Label, LimitsBody, ProjectId, Second, View
+from serving.contract.policy import Limits, LogPrivacy
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class NewProject(Body):
+    """The id is `<tenant>/<project>`, chosen once; null for what the settings say."""
+
+    id: ProjectId
+    name: Label
+    limits: LimitsBody = LimitsBody()
+    log_privacy: LogPrivacy | None = None
+    retention_days: Days | None = None
+
+
+class ProjectPatch(Body):
+    name: Label = UNSET
+    is_active: bool = UNSET
+    log_privacy: LogPrivacy | None = None
+    retention_days: Days | None = None
+
+
+class ProjectView(View):
+    object: Literal["project"] = "project"
+    id: str
+    tenant: str
+    name: str
+    is_active: bool
+    limits: Limits
+    log_privacy: LogPrivacy | None
+    retention_days: int | None
+    created_at: Second

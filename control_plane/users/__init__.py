@@ -1,0 +1,1 @@
+"""People, by issuer and subject."""
