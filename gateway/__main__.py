@@ -6,14 +6,14 @@ import uvloop
 
 from gateway.server import serve
 from gateway.settings import BadSettings, load
-from gateway.telemetry import set_up_logs
+from serving.web.logs import set_up_logs
 
 
 def main() -> int:
     """Exit status 2 for a setting that cannot be used."""
     try:
         settings = load()
-        set_up_logs(settings)
+        set_up_logs(level=settings.log_level, log_format=settings.log_format)
         uvloop.run(serve(settings))
     except BadSettings as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

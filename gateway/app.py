@@ -1,7 +1,7 @@
 """Composition: settings in, an ASGI application out."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,13 +13,15 @@ from gateway.api.completions import CompletionReply
 from gateway.api.completions_schema import completions_ask
 from gateway.api.edge import Edge
 from gateway.api.generation import Generation
+from gateway.gate import Gate
+from gateway.governance import govern
 from gateway.metrics import Metrics
-from gateway.pipeline import Gate
 from gateway.settings import GatewaySettings
-from gateway.stages.auth import Keyring
+from gateway.stages.auth import Ungoverned
 from gateway.stages.route import Catalogue
 from serving.adapters.triton import connect
 from serving.contract.errors import RouteNotFound
+from serving.identity.addresses import AddressLoad, networks_of
 
 PROBES = (
     Route("/health/live", health.live, methods=["GET"]),
@@ -29,24 +31,31 @@ PROBES = (
 
 
 @asynccontextmanager
-async def open_gate(settings: GatewaySettings) -> AsyncIterator[Gate]:
+async def open_gate(settings: GatewaySettings, metrics: Metrics) -> AsyncIterator[Gate]:
     """What the stages work with, for as long as the process serves."""
-    async with connect(
-        settings.triton_url,
-        timeout_s=settings.connect_timeout_s,
-        heartbeat_s=settings.triton_heartbeat_s,
-    ) as triton:
-        yield Gate(settings, Keyring.of(settings.key()), Catalogue(triton.bls_models), triton)
+    load = AddressLoad(
+        connections=settings.connections_per_address,
+        body_bytes=settings.body_bytes_per_address,
+        exempt=networks_of(settings.trusted_proxies),
+    )
+    async with AsyncExitStack() as opened:
+        triton = await opened.enter_async_context(
+            connect(
+                settings.triton_url,
+                timeout_s=settings.connect_timeout_s,
+                heartbeat_s=settings.triton_heartbeat_s,
+            )
+        )
+        catalogue = Catalogue(triton.bls_models)
+        if not settings.governed:
+            yield Gate(settings, Ungoverned.of(settings.key()), catalogue, triton, load)
+            return
+        gatekeeper, governance = await opened.enter_async_context(govern(settings, metrics))
+        yield Gate(settings, gatekeeper, catalogue, triton, load, governance)
 
 
-def build(settings: GatewaySettings, *, metrics_port: int | None = None) -> ASGIApp:
+def build(gate: Gate, metrics: Metrics, *, metrics_port: int | None = None) -> ASGIApp:
     """The gateway. Requests that came in by `metrics_port` reach the probes and nothing else."""
-
-    @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[dict[str, Gate]]:
-        async with open_gate(settings) as gate:
-            yield {"gate": gate}
-
     chat = Generation(chat_ask, ChatReply)
     completions = Generation(completions_ask, CompletionReply)
     api = Router(
@@ -59,15 +68,15 @@ def build(settings: GatewaySettings, *, metrics_port: int | None = None) -> ASGI
         ],
         redirect_slashes=False,
         default=_no_such_endpoint,
-        lifespan=lifespan,
     )
     probes = Router(PROBES, redirect_slashes=False, default=_no_such_endpoint)
 
     async def by_port(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["gate"] = gate
         app = probes if metrics_port is not None and _port(scope) == metrics_port else api
         await app(scope, receive, send)
 
-    return Edge(by_port, Metrics())
+    return Edge(by_port, metrics)
 
 
 def _port(scope: Scope) -> int | None:

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from gateway.policy import Policy
+
 FIRST_TOKEN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 BETWEEN_TOKENS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 WHOLE_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -28,6 +30,15 @@ class Metrics:
         self.first_token = _histogram(registry, "time_to_first_token", "model", FIRST_TOKEN_S)
         self.between_tokens = _histogram(registry, "inter_token", "model", BETWEEN_TOKENS_S)
         self.duration = _histogram(registry, "request_duration", "endpoint", WHOLE_S)
+
+    def watch_policy(self, policy: Policy) -> None:
+        """Tell how old the policy is that is enforced; infinite before Redis confirmed any."""
+        age = Gauge(
+            "conch_gateway_policy_age_seconds",
+            "Seconds since Redis last confirmed that the policy in force is the newest",
+            registry=self.registry,
+        )
+        age.set_function(lambda: policy.age_s)
 
 
 def _counter(registry: CollectorRegistry, name: str, what: str) -> Counter:

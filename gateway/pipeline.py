@@ -1,4 +1,4 @@
-"""The path of a request: identify → read → route → dispatch → stream."""
+"""The path of a request: identify → read → shape → reserve → route → dispatch → settle."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,33 +6,28 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.settings import GatewaySettings
-from gateway.stages.auth import Keyring, identify
+from gateway.ask import Ask
+from gateway.gate import Gate
+from gateway.stages.auth import identify
 from gateway.stages.dispatch import dispatch
+from gateway.stages.grant import Signer
+from gateway.stages.quota import reserve
+from gateway.stages.remember import remembered
 from gateway.stages.route import Catalogue, Model, route
+from gateway.stages.shape import shape
 from gateway.tally import Tally
-from gateway.telemetry import Record
-from serving.adapters.triton import Triton
-from serving.contract.calls import Call, Chunk, FinishReason
-from serving.contract.errors import Cancelled, EngineFailed, Expired, ModelNotFound, Unavailable
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a client wants: a model by name, and one call a prompt, all with the same `n`."""
-
-    model: str
-    calls: tuple[Call, ...]
-    is_streamed: bool = False
-    has_usage_event: bool = False
-
-    @property
-    def has_logprobs(self) -> bool:
-        return self.calls[0].has_logprobs
-
-    @property
-    def choices_per_prompt(self) -> int:
-        return self.calls[0].n
+from gateway.telemetry import Record, log
+from serving.contract.calls import Chunk, FinishReason
+from serving.contract.errors import (
+    BadGrant,
+    Cancelled,
+    EngineFailed,
+    Expired,
+    ModelNotFound,
+    Unavailable,
+)
+from serving.contract.principal import Principal
+from serving.identity.identify import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ class Caller(Protocol):
     """The client's side of a request."""
 
     @property
-    def authorization(self) -> bytes | None: ...
+    def credentials(self) -> Credentials: ...
 
     async def read(self) -> Ask:
         """What it asks; raises InvalidRequest."""
@@ -58,34 +53,48 @@ class Caller(Protocol):
         """A block that ends with Cancelled as soon as the client hangs up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What the stages work with."""
-
-    settings: GatewaySettings
-    keys: Keyring
-    catalogue: Catalogue
-    triton: Triton
-
-
 @asynccontextmanager
 async def answer(caller: Caller, record: Record, gate: Gate) -> AsyncIterator[Answer]:
     """Take one request to its model. Leaving the block, for any reason, frees all that it holds."""
-    settings = gate.settings
-    identify(caller.authorization, gate.keys)
-    ask = await caller.read()
-    async with caller.staying(), _deadline(settings.request_timeout_s):
-        model = await route(ask.model, gate.catalogue)
-        tally = Tally(ask.choices_per_prompt)
-        record.routed(model.name, tally, is_streamed=ask.is_streamed)
+    principal = await identify(caller.credentials, gate.gatekeeper)
+    record.identified(principal)
+    ask = shape(await caller.read(), gate.runtime, gate.settings.default_max_tokens)
+    record.asked(ask)
+    async with (
+        caller.staying(),
+        _governed(gate, principal, ask, record),
+        _deadline(gate),  # within what is settled: its error is how the request ended
+    ):
+        model = await route(ask.model, principal, gate.catalogue)
+        record.routed(model.name)
         async with dispatch(
             gate.triton,
             model,
             ask.calls,
             record.request_id,
-            concurrency=settings.prompt_concurrency,
+            _signer(gate, principal),
+            concurrency=gate.settings.prompt_concurrency,
         ) as chunks:
-            yield Answer(ask, model, tally, _followed(chunks, record, gate.catalogue))
+            yield Answer(ask, model, record.tally, _followed(chunks, record, gate.catalogue))
+
+
+@asynccontextmanager
+async def _governed(
+    gate: Gate, principal: Principal, ask: Ask, record: Record
+) -> AsyncIterator[None]:
+    """Quota is taken before the block, and settled after it with what was used."""
+    governance = gate.governance
+    if governance is None:
+        yield
+        return
+    directory = governance.policy.directory
+    async with reserve(governance.governor, directory, principal, ask, record) as event:
+        with remembered(governance.archive, directory, event, ask, record):
+            yield
+
+
+def _signer(gate: Gate, principal: Principal) -> Signer:
+    return Signer(None if gate.governance is None else gate.governance.grant_key, principal)
 
 
 async def _followed(
@@ -103,10 +112,18 @@ async def _followed(
         # It was there when the request was routed: a Triton that has come back loads it still.
         catalogue.forget(record.model)
         raise Unavailable("the model is being loaded again; try again soon") from None
+    except BadGrant as error:
+        # The client has no part in it: the keys or the clocks of gateway and Triton differ.
+        log.error("grant_refused", model=record.model, reason=error.message)
+        raise EngineFailed(
+            "the model server does not take this gateway's grants: CONCH_GRANT_KEY and the clocks "
+            "have to be the same at both"
+        ) from None
 
 
 @asynccontextmanager
-async def _deadline(timeout_s: float) -> AsyncIterator[None]:
+async def _deadline(gate: Gate) -> AsyncIterator[None]:
+    timeout_s = gate.runtime.request_timeout_s or gate.settings.request_timeout_s
     try:
         async with asyncio.timeout(timeout_s):
             yield

@@ -1,19 +1,22 @@
 """The listening side: sockets that workers share, and the HTTP protocol on them."""
 
 import asyncio
-import signal
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gateway.api.errors import error_object
-from gateway.app import build
+from gateway.api.errors import error_headers, error_object
+from gateway.app import build, open_gate
+from gateway.gate import Gate
+from gateway.kserve.server import Front, serve_grpc
+from gateway.metrics import Metrics
 from gateway.settings import BadSettings, GatewaySettings
-from serving.contract.errors import InvalidRequest
+from gateway.tasks import bare_errors
+from serving.contract.errors import AddressLimited, ConchError, InvalidRequest
+from serving.web.server import BoundedHead, Server
 
 GRACE_S = 1
 BACKLOG = 2048
@@ -21,14 +24,24 @@ BACKLOG = 2048
 KEEP_ALIVE_S = 75
 
 
-class Connection(HttpToolsProtocol):
+class Connection(BoundedHead):
     """uvicorn's protocol, with OpenAI errors for broken HTTP, and no hang-up unnoticed.
 
     uvicorn tells only the newest request of a connection that its client is gone. When a client has
     pipelined another one behind a stream, the stream would go on to nobody.
     """
 
+    config: "Config"
     _serving: RequestResponseCycle | None = None
+    _is_counted = False
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        try:
+            self.config.gate.load.connected(self._address)
+            self._is_counted = True
+        except AddressLimited as error:
+            self._turn_away(error)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
@@ -36,30 +49,34 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._is_counted:
+            self.config.gate.load.disconnected(self._address)
         if self._serving is not None and not self._serving.response_complete:
             self._serving.disconnected = True
             self._serving.message_event.set()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- for text/plain
         if self._serving is None or self._serving.response_complete:
-            body = error_object(InvalidRequest("this is not a valid HTTP request"))
-            head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-            self.transport.write(head + length + body)
+            self._turn_away(InvalidRequest("this is not a valid HTTP request"))
+        else:
+            self.transport.close()
+
+    @property
+    def _address(self) -> str | None:
+        return self.client[0] if self.client else None
+
+    def _turn_away(self, error: ConchError) -> None:
+        body = error_object(error)
+        headers = [*error_headers(error), (b"content-length", b"%d" % len(body))]
+        lines = [b"HTTP/1.1 %d " % error.status, *(b": ".join(header) for header in headers)]
+        self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
         self.transport.close()
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, whose process ends by itself: uvicorn raises the signal anew at its end,
-    which kills the process before the last streams have been told.
-    """
+class Config(uvicorn.Config):
+    """uvicorn's settings, and the gate that its connections come to."""
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
+    gate: Gate
 
 
 def listen(port: int, settings: GatewaySettings, *, is_shared: bool) -> socket.socket:
@@ -80,12 +97,14 @@ def listen(port: int, settings: GatewaySettings, *, is_shared: bool) -> socket.s
     return listener
 
 
-def _config(settings: GatewaySettings, metrics_port: int) -> uvicorn.Config:
-    return uvicorn.Config(
-        build(settings, metrics_port=metrics_port),
+def _config(gate: Gate, metrics: Metrics, metrics_port: int) -> Config:
+    config = Config(
+        build(gate, metrics, metrics_port=metrics_port),
         http=Connection,
         ws="none",
-        lifespan="on",
+        # GATEWAY_TRUSTED_PROXIES says who is believed; uvicorn believes all of this machine.
+        proxy_headers=False,
+        lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -93,19 +112,47 @@ def _config(settings: GatewaySettings, metrics_port: int) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
+    config.gate = gate
+    return config
 
 
 async def serve(settings: GatewaySettings) -> None:
     """Serve until SIGINT or SIGTERM; streams get GRACE_S to end by themselves.
 
-    Raises BadSettings for a port that cannot be had.
+    Raises BadSettings for a port that cannot be had, among others.
     """
+    metrics = Metrics()
     with (
         _listen_for("port", settings, is_shared=True) as api,
-        _listen_for("metrics_port", settings, is_shared=False) as metrics,
+        _listen_for("metrics_port", settings, is_shared=False) as probes,
     ):
-        config = _config(settings, metrics.getsockname()[1])
-        await Server(config).serve([api, metrics])
+        async with open_gate(settings, metrics) as gate:
+            server = Server(_config(gate, metrics, probes.getsockname()[1]))
+            with bare_errors():
+                # Side by side: both have the same second to see their streams off.
+                async with asyncio.TaskGroup() as fronts:
+                    fronts.create_task(_serve_grpc(gate, metrics, server))
+                    fronts.create_task(_serve_http(server, [api, probes]))
+
+
+async def _serve_http(server: Server, listeners: list[socket.socket]) -> None:
+    try:
+        await server.serve(listeners)
+    finally:
+        server.is_stopping.set()  # however it ended, the other front must not go on alone
+
+
+async def _serve_grpc(gate: Gate, metrics: Metrics, server: Server) -> None:
+    settings = gate.settings
+    front = Front(
+        host=settings.host,
+        port=settings.grpc_port,
+        is_shared=True,
+        stream_requests=settings.grpc_stream_requests,
+        grace_s=GRACE_S,
+    )
+    async with serve_grpc(gate, metrics, front):
+        await server.is_stopping.wait()
 
 
 def _listen_for(field: str, settings: GatewaySettings, *, is_shared: bool) -> socket.socket:

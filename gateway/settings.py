@@ -3,80 +3,122 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from serving.identity.addresses import networks_of
+from serving.settings import base
+from serving.settings.base import BadSettings, Count, Seconds, Settings
+
+__all__ = ["BadSettings", "GatewaySettings", "load"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class BadSettings(Exception):
-    """A variable has a value that cannot be used; the message names both."""
-
-
-class GatewaySettings(BaseSettings):
+class GatewaySettings(Settings):
     """One process of the gateway. A port of 0 takes a free one."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
-    host: str = "127.0.0.1"
-    port: Port = 8080
-    metrics_port: Port = 8081
-    triton_url: str = Field("127.0.0.1:8001", min_length=1)
-    triton_heartbeat_s: Seconds = 5.0
-    connect_timeout_s: Seconds = 2.0
-    api_key: SecretStr | None = None
-    api_key_file: Path | None = None
-    default_max_tokens: Count | None = None  # None: what the context has left
-    max_body_bytes: Count = 4 * 1024 * 1024
-    max_json_depth: Count = 64
-    max_messages: Count = 2048
-    max_prompts: Count = 128
-    max_choices: Count = 16
-    prompt_concurrency: Count = 16
-    strict: bool = False
-    body_timeout_s: Seconds = 30.0
-    request_timeout_s: Seconds = 600.0
-    stall_timeout_s: Seconds = 60.0
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    host: str = Field(
+        "127.0.0.1",
+        description="The address clients reach it at; 0.0.0.0 lets other machines in.",
+    )
+    port: Port = Field(8080, description="The port of its API.")
+    metrics_port: Port = Field(8081, description="The port of its metrics.")
+    grpc_port: Port = Field(8085, description="The port of its gRPC front.")
+    grpc_stream_requests: Count = Field(
+        64, description="Requests of one gRPC stream that are answered at a time."
+    )
+    governed: bool = Field(
+        True,
+        description="Whether keys, quotas and usage are those of the published policy. Without, "
+        "GATEWAY_API_KEY alone opens it, and nothing is limited or counted.",
+    )
+    api_key: SecretStr | None = Field(
+        None, description="The one API key of a gateway that is not governed."
+    )
+    state_dir: Path = Field(
+        Path("var/gateway"),
+        description="Folder of the last policy and of usage that Redis could not take; the "
+        "processes of one machine share it.",
+    )
+    lease_s: Seconds = Field(
+        30.0,
+        description="How long a quota stays taken after the last that was heard of a request; "
+        "running ones are renewed three times as often.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Networks (CIDRs, with commas between) whose X-Forwarded-For is believed.",
+    )
+    connections_per_address: Count = Field(
+        512, description="Open connections of one address; trusted proxies are exempt."
+    )
+    body_bytes_per_address: Count = Field(
+        64 << 20, description="Bytes of bodies that one address sends at a time."
+    )
+    triton_url: str = Field(
+        "127.0.0.1:8001",
+        min_length=1,
+        description="host:port of Triton's gRPC; `conch up` sets it.",
+    )
+    triton_heartbeat_s: Seconds = Field(
+        5.0, description="How often Triton is asked whether it still answers."
+    )
+    connect_timeout_s: Seconds = Field(2.0, description="How long connecting to it may take.")
+    default_max_tokens: Count | None = Field(
+        None,
+        description="Length of an answer for which neither client nor policy sets a limit; without "
+        "it, the room in the context.",
+    )
+    max_body_bytes: Count = Field(4 << 20, description="Bytes of a request's body at most.")
+    max_json_depth: Count = Field(64, description="How deep its JSON may be nested.")
+    max_messages: Count = Field(2048, description="Messages of one chat at most.")
+    max_prompts: Count = Field(128, description="Prompts of one request at most.")
+    max_choices: Count = Field(16, description="Answers to one prompt at most.")
+    prompt_concurrency: Count = Field(
+        16, description="Prompts of one request that are in the engine at a time."
+    )
+    strict: bool = Field(
+        False, description="Whether unknown parameters are refused rather than ignored."
+    )
+    body_timeout_s: Seconds = Field(
+        30.0, description="How long a client may take to send its body."
+    )
+    request_timeout_s: Seconds = Field(
+        600.0, description="How long a request may take to be answered in full."
+    )
+    stall_timeout_s: Seconds = Field(
+        60.0,
+        description="How long a client may take no bytes of its stream before it is given up.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="One JSON object a line, or lines for people."
+    )
 
     @model_validator(mode="after")
     def _needs_a_key(self) -> Self:
-        if not self.key():
-            raise ValueError("set GATEWAY_API_KEY or GATEWAY_API_KEY_FILE: no API key is given")
+        if not self.governed and not self.key():
+            raise ValueError(
+                "GATEWAY_GOVERNED=false: set GATEWAY_API_KEY or GATEWAY_API_KEY_FILE, the one key"
+            )
         return self
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        networks_of(text)
+        return text
+
     def key(self) -> str:
-        """The API key itself: the variable, or else the first line of the file."""
-        if self.api_key is not None:
-            return self.api_key.get_secret_value().strip()
-        if self.api_key_file is not None:
-            return _first_line(self.api_key_file)
-        return ""
-
-
-def _first_line(path: Path) -> str:
-    try:
-        return path.read_text().partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"GATEWAY_API_KEY_FILE={path} cannot be read: {error}") from error
+        """The API key itself, or nothing."""
+        return self.api_key.get_secret_value().strip() if self.api_key else ""
 
 
 def load() -> GatewaySettings:
     """The settings of the environment; raises BadSettings with the variable and its value."""
-    try:
-        return GatewaySettings()
-    except ValidationError as error:
-        lines = (_line(dict(detail)) for detail in error.errors(include_url=False))
-        raise BadSettings("; ".join(lines)) from None
-
-
-def _line(detail: dict[str, object]) -> str:
-    location = detail["loc"]
-    if not isinstance(location, tuple) or not location:
-        return str(detail["msg"]).removeprefix("Value error, ")
-    name = str(location[0]).upper()
-    value = "(hidden)" if name == "API_KEY" else f"{detail['input']!r}"
-    return f"GATEWAY_{name.removeprefix('GATEWAY_')}={value}: {detail['msg']}"
+    return base.load(GatewaySettings)

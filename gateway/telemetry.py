@@ -1,19 +1,18 @@
 """What the gateway tells of a request and of itself. Never prompts, answers or keys."""
 
-import logging
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import orjson
 import structlog
 from prometheus_client import Histogram
 
+from gateway.ask import Ask
 from gateway.metrics import Metrics
-from gateway.settings import GatewaySettings
 from gateway.tally import Tally
 from serving.contract.calls import Chunk
 from serving.contract.errors import Cancelled
+from serving.contract.principal import Principal
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("gateway")
 
@@ -30,23 +29,44 @@ class Record:
     model: str = ""
     status: int = 0
     reason: str = ""
+    principal: Principal | None = None
     tally: Tally = field(default_factory=Tally)
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    listener: Callable[[Chunk], None] | None = None
     first_token_s: float | None = None
     _began_s: float = field(default_factory=time.perf_counter)
     _last_s: float = 0.0
+    _is_streamed: bool = False
     _between: Histogram | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since its first byte."""
+        return time.perf_counter() - self._began_s
 
     def began(self) -> None:
         self.metrics.in_flight.labels(self.endpoint).inc()
 
-    def routed(self, model: str, tally: Tally, *, is_streamed: bool) -> None:
-        self.model, self.tally = model, tally
+    def identified(self, principal: Principal) -> None:
+        self.principal = principal
+        structlog.contextvars.bind_contextvars(
+            tenant=principal.tenant, project=principal.project, principal=principal.id
+        )
+
+    def asked(self, ask: Ask) -> None:
+        self.tally = Tally(ask.choices_per_prompt)
+        self._is_streamed = ask.is_streamed
+
+    def routed(self, model: str) -> None:
+        self.model = model
         # An answer that comes whole has no first token that a client could see.
-        self._between = self.metrics.between_tokens.labels(model) if is_streamed else None
+        self._between = self.metrics.between_tokens.labels(model) if self._is_streamed else None
 
     def saw(self, chunk: Chunk) -> None:
         """Called for every chunk, so it is cheap."""
         self.tally.add(chunk)
+        if self.listener is not None:
+            self.listener(chunk)
         if self._between is None:
             return
         now_s = time.perf_counter()
@@ -59,7 +79,7 @@ class Record:
 
     def ended(self) -> None:
         """Counts and logs the request, once."""
-        duration_s = time.perf_counter() - self._began_s
+        duration_s = self.age_s
         metrics = self.metrics
         metrics.in_flight.labels(self.endpoint).dec()
         metrics.requests.labels(self.endpoint, self.model, str(self.status), self.reason).inc()
@@ -88,41 +108,3 @@ class Record:
             prompt_tokens=self.tally.prompt_tokens,
             completion_tokens=self.tally.completion_tokens,
         )
-
-
-def set_up_logs(settings: GatewaySettings) -> None:
-    """One line an event on stdout; the libraries' own logs take the same way."""
-    shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_formatter(settings.log_format, shared))
-    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
-
-
-def _formatter(
-    log_format: str, shared: list[structlog.types.Processor]
-) -> structlog.stdlib.ProcessorFormatter:
-    last: list[structlog.types.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
-        if log_format == "console"
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
-    )
-    drop = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    return structlog.stdlib.ProcessorFormatter(processors=[drop, *last], foreign_pre_chain=shared)
-
-
-def _json(event: object, **_: object) -> str:
-    return orjson.dumps(event, default=str).decode()

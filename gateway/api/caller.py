@@ -1,20 +1,24 @@
 """The client's side of a request: what it sent, and whether it is still there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.types import Receive, Scope
 
 from gateway.api.body import read_object
-from gateway.pipeline import Ask
+from gateway.ask import Ask
+from gateway.gate import Gate
 from gateway.settings import GatewaySettings
 from gateway.tasks import bare_errors
 from serving.contract.errors import Cancelled
+from serving.identity.addresses import client_address, networks_of
+from serving.identity.identify import Credentials
 
 AskOf = Callable[[dict[str, Any], GatewaySettings], Ask]
+MAX_SESSION = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +28,18 @@ class HttpCaller:
     scope: Scope
     receive: Receive
     ask_of: AskOf
-    settings: GatewaySettings
+    gate: Gate
 
     @property
-    def authorization(self) -> bytes | None:
-        return authorization(self.scope)
+    def credentials(self) -> Credentials:
+        return credentials(self.scope, self.gate.settings)
 
     async def read(self) -> Ask:
-        body = await read_object(self.scope, self.receive, self.settings)
-        return self.ask_of(body, self.settings)
+        body, size = await read_object(
+            self.scope, self.receive, self.gate, self.credentials.address
+        )
+        ask = self.ask_of(body, self.gate.settings)
+        return replace(ask, prompt_bytes=size, session=_session(self.scope))
 
     @asynccontextmanager
     async def staying(self) -> AsyncIterator[None]:
@@ -49,7 +56,23 @@ class HttpCaller:
         raise Cancelled("the client hung up")
 
 
-def authorization(scope: Scope) -> bytes | None:
-    """The Authorization header as it was sent."""
-    headers = scope["headers"]
-    return next((value for name, value in headers if name == b"authorization"), None)
+def credentials(scope: Scope, settings: GatewaySettings) -> Credentials:
+    """The Authorization header as it was sent, and the address of the client that sent it."""
+    authorization = next(_values(scope, b"authorization"), None)
+    client: tuple[str, int] | None = scope.get("client")
+    address = None if client is None else client[0]
+    if settings.trusted_proxies:
+        trusted = networks_of(settings.trusted_proxies)
+        forwarded = (value.decode("latin-1") for value in _values(scope, b"x-forwarded-for"))
+        address = client_address(address, forwarded, trusted)
+    return Credentials(authorization, address)
+
+
+def _session(scope: Scope) -> str | None:
+    """The conversation that a client says it is in."""
+    value = next(_values(scope, b"x-session-id"), b"")
+    return value.decode("latin-1")[:MAX_SESSION] or None
+
+
+def _values(scope: Scope, header: bytes) -> Iterator[bytes]:
+    return (value for name, value in scope["headers"] if name == header)

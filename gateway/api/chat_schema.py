@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.api.errors import UNSUPPORTED
 from gateway.api.schemas import Flag, GenerationRequest, Text, parse, refused, whole
-from gateway.pipeline import Ask
+from gateway.ask import Ask
 from gateway.settings import GatewaySettings
 from serving.contract.calls import Call
 from serving.contract.errors import InvalidRequest
@@ -83,7 +83,6 @@ class ChatRequest(GenerationRequest):
     metadata: dict[str, Text] | None = None
     store: Flag | None = None
     service_tier: Text | None = None
-    safety_identifier: Text | None = None
     prompt_cache_key: Text | None = None
     prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: Text | None = None
@@ -105,7 +104,7 @@ def chat_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
     request = parse(ChatRequest, body, settings)
     call = Call(
         messages=tuple(message.as_template_input() for message in request.messages),
-        sampling=request.sampling(request.answer_tokens(), settings),
+        sampling=request.sampling(request.answer_tokens()),
         guide=request.guide(),
         n=request.choices(settings),
         is_streamed=bool(request.stream),
@@ -114,6 +113,7 @@ def chat_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
     return Ask(
         request.model,
         (call,),
+        user=request.end_user,
         is_streamed=call.is_streamed,
         has_usage_event=request.has_usage_event,
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from gateway.api.schemas import INT32_MAX, Flag, GenerationRequest, parse, refused, whole
-from gateway.pipeline import Ask
+from gateway.ask import Ask
 from gateway.settings import GatewaySettings
 from serving.contract.calls import Call
 from serving.contract.errors import InvalidRequest, UnsupportedParameter
@@ -28,7 +28,7 @@ def completions_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
     request = parse(CompletionRequest, body, settings)
     prompts = _prompts(request.prompt, settings.max_prompts)
     model_call = Call(
-        sampling=request.sampling(request.max_tokens, settings),
+        sampling=request.sampling(request.max_tokens),
         guide=request.guide(),
         n=_choices(request, settings),
         is_streamed=bool(request.stream),
@@ -40,6 +40,7 @@ def completions_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
     return Ask(
         request.model,
         tuple(_asking(model_call, prompt) for prompt in prompts),
+        user=request.end_user,
         is_streamed=model_call.is_streamed,
         has_usage_event=request.has_usage_event,
     )

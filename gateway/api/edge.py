@@ -1,8 +1,6 @@
 """The outermost layer: request ids, and every exception as the right answer of its moment."""
 
 import asyncio
-import re
-import secrets
 from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -15,8 +13,8 @@ from gateway.api.errors import as_ours, error_headers, error_object
 from gateway.metrics import Metrics
 from gateway.telemetry import Record, log
 from serving.contract.errors import Cancelled, InternalError
+from serving.web import request_ids
 
-REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 FAREWELL_S = 1.0
 ENDPOINTS = {
     "/v1/chat/completions": "chat",
@@ -39,7 +37,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = Record(self._metrics, _endpoint(scope["path"]), _request_id(scope))
+        record = Record(self._metrics, _endpoint(scope["path"]), request_ids.of_scope(scope))
         reply = _Response(send, record)
         scope["app"] = self  # makes the router raise instead of answering in plain text
         scope.setdefault("state", {})["record"] = record
@@ -68,7 +66,8 @@ class _Response:
             self._is_begun = True
             self._record.status = message["status"]
             request_id = (b"x-request-id", self._record.request_id.encode())
-            message = {**message, "headers": [*message["headers"], request_id]}
+            headers = [*message["headers"], *self._record.headers, request_id]
+            message = {**message, "headers": headers}
         await self._send(message)
 
     async def fail(self, exception: BaseException) -> None:
@@ -95,9 +94,3 @@ class _Response:
 
 def _endpoint(path: str) -> str:
     return "models" if path.startswith("/v1/models/") else ENDPOINTS.get(path, "other")
-
-
-def _request_id(scope: Scope) -> str:
-    """The client's own where it is short and printable."""
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return given.decode() if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"

@@ -1,9 +1,7 @@
-"""Errors as OpenAI error objects, and every exception as one of ours."""
+"""Errors by the names that OpenAI's clients know, and every exception as one of ours."""
 
 import asyncio
-from typing import Any
 
-import orjson
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
@@ -16,8 +14,8 @@ from serving.contract.errors import (
     Unavailable,
     UnsupportedParameter,
 )
+from serving.web import errors as web
 
-RETRY_AFTER_S = 1
 UNSUPPORTED = "unsupported_parameter"
 # input of the BLS contract -> what OpenAI's clients call it
 _CLIENTS_NAMES = {
@@ -34,28 +32,12 @@ _CLIENTS_NAMES = {
 
 def error_object(error: ConchError) -> bytes:
     """`{"error": {…}}`, as OpenAI's clients parse it."""
-    body = {
-        "message": error.message,
-        "type": "invalid_request_error" if error.status < 500 else "server_error",
-        "param": _CLIENTS_NAMES.get(error.param or "", error.param),
-        "code": error.code,
-    }
-    return orjson.dumps({"error": body})
+    return web.error_object(error, param=_CLIENTS_NAMES.get(error.param or "", error.param))
 
 
 def error_headers(error: ConchError) -> list[tuple[bytes, bytes]]:
-    headers = [(b"content-type", b"application/json")]
-    if error.is_retryable and error.status == Unavailable.status:
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
-    if isinstance(error, MethodNotAllowed):
-        headers.append((b"allow", error.allowed.encode()))
-    return headers
-
-
-def _method_not_allowed(allowed: str) -> MethodNotAllowed:
-    error = MethodNotAllowed(f"this endpoint takes {allowed} only")
-    error.allowed = allowed
-    return error
+    more = ((name.encode(), value.encode()) for name, value in web.error_headers(error).items())
+    return [(b"content-type", b"application/json"), *more]
 
 
 def as_ours(error: BaseException) -> ConchError:
@@ -71,23 +53,16 @@ def as_ours(error: BaseException) -> ConchError:
     return InternalError("internal error")
 
 
+def _method_not_allowed(allowed: str) -> MethodNotAllowed:
+    error = MethodNotAllowed(f"this endpoint takes {allowed} only")
+    error.allowed = allowed
+    return error
+
+
 def invalid(error: ValidationError) -> InvalidRequest:
     """The first thing that is wrong with a body, by the name of its field."""
     detail = error.errors(include_url=False, include_input=False)[0]
-    param = field_name(detail["loc"])
     if detail["type"] == UNSUPPORTED:
+        param = web.field_name(detail["loc"])
         return UnsupportedParameter(f"'{param}' {detail['msg']}", param=param)
-    if detail["type"] == "missing":
-        return InvalidRequest(f"'{param}' is required", param=param)
-    return InvalidRequest(f"'{param}': {_lower(detail['msg'])}", param=param)
-
-
-def field_name(location: tuple[Any, ...]) -> str:
-    """messages[0].content, as OpenAI names it."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".")
-
-
-def _lower(message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
+    return web.invalid(detail)

@@ -8,7 +8,8 @@ from starlette.types import Receive, Scope, Send
 from gateway.api.caller import AskOf, HttpCaller
 from gateway.api.choices import Choice, gather
 from gateway.api.sse import DONE, EventStream
-from gateway.pipeline import Answer, Gate, answer
+from gateway.gate import Gate
+from gateway.pipeline import Answer, answer
 from gateway.tally import Tally
 from gateway.telemetry import Record
 from serving.contract.calls import Chunk
@@ -32,7 +33,7 @@ class Generation:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gate: Gate = scope["state"]["gate"]
         record: Record = scope["state"]["record"]
-        caller = HttpCaller(scope, receive, self._ask_of, gate.settings)
+        caller = HttpCaller(scope, receive, self._ask_of, gate)
         stream = EventStream(send)
         whole: bytes | None = None
         async with answer(caller, record, gate) as given:

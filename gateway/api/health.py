@@ -4,7 +4,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.pipeline import Gate
+from gateway.gate import Gate
 from gateway.telemetry import Record
 from serving.contract.errors import Unavailable
 
@@ -17,6 +17,7 @@ async def live(_: Request) -> Response:
 async def ready(request: Request) -> Response:
     """A model can answer; raises Unavailable."""
     gate: Gate = request.scope["state"]["gate"]
+    _ = gate.runtime  # without a policy nobody is let in
     models = await gate.catalogue.models()
     if not models:
         raise Unavailable("no model is ready")

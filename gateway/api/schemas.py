@@ -43,6 +43,7 @@ def _listed(value: Any) -> Any:
 
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(strict=True)]
+EndUser = Annotated[str, Field(strict=True, max_length=256)]
 StopString = Annotated[str, Field(strict=True, min_length=1, max_length=1024)]
 
 
@@ -74,7 +75,13 @@ class GenerationRequest(BaseModel):
     stream_options: StreamOptions | None = None
     response_format: dict[str, Any] | None = None
     logit_bias: Annotated[Any, refused({})] = None
-    user: Text | None = None
+    user: EndUser | None = None
+    safety_identifier: EndUser | None = None
+
+    @property
+    def end_user(self) -> str | None:
+        """Whom the client asks for; `user` is the older name."""
+        return self.safety_identifier or self.user
 
     @property
     def has_usage_event(self) -> bool:
@@ -90,11 +97,11 @@ class GenerationRequest(BaseModel):
     def guide(self) -> Guide | None:
         return None if self.response_format is None else guide_of(self.response_format)
 
-    def sampling(self, max_tokens: int | None, settings: GatewaySettings) -> Sampling:
+    def sampling(self, max_tokens: int | None) -> Sampling:
         """What the request leaves open stays open: the model knows its own defaults."""
         is_greedy = self.top_p == 0  # the smallest nucleus: the likeliest token alone
         return Sampling(
-            max_tokens=max_tokens or settings.default_max_tokens,
+            max_tokens=max_tokens,
             min_tokens=self.min_tokens,
             temperature=self.temperature,
             top_k=1 if is_greedy else _top_k(self.top_k),

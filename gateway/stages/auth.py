@@ -1,45 +1,80 @@
-"""Identify: who calls. One key for now; a request without it goes no further."""
+"""Identify: who calls, and whether it may do what it came for."""
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from typing import Protocol, Self
 
-from serving.contract.errors import Unauthenticated
+from gateway.policy import Policy
+from serving.contract.errors import Forbidden
+from serving.contract.permissions import Permission, Role
+from serving.contract.principal import Principal
+from serving.identity import identify as identity
+from serving.identity import keys
+from serving.identity.identify import Credentials, Verifier, bearer
+
+ALONE = Principal(
+    id="key:alone",
+    name="the one key",
+    role=Role.SERVICE,
+    permissions=frozenset({Permission.INFERENCE, Permission.MODELS_READ}),
+    tenant="default",
+    project="default/default",
+)
+
+
+class Gatekeeper(Protocol):
+    """Knows who may come in."""
+
+    async def admit(self, credentials: Credentials) -> Principal:
+        """Raises Unauthenticated, Forbidden, AddressLimited or Unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
-    """Who a request speaks for."""
+class Governed:
+    """Keys and tokens as the published policy has them at this moment."""
 
-    name: str
+    policy: Policy
+    verifier: Verifier
+
+    async def admit(self, credentials: Credentials) -> Principal:
+        directory = self.policy.directory
+        return await identity.identify(credentials, directory, self.verifier, time.time())
 
 
 @dataclass(frozen=True, slots=True)
-class Keyring:
-    """The keys that open the gateway, kept as digests."""
+class Ungoverned:
+    """One key that opens everything, and no policy: for one person's machine and benchmarks."""
 
-    digest: bytes
+    digest: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, key: str) -> "Keyring":
+    def of(cls, key: str) -> Self:
         return cls(_digest(key.encode()))
 
+    async def admit(self, credentials: Credentials) -> Principal:
+        # Digests are of equal length: the time that comparing takes tells nothing of the key.
+        presented = _digest(bearer(credentials.authorization))
+        if not hmac.compare_digest(presented, self.digest):
+            raise keys.not_known()
+        return ALONE
 
-OWNER = Principal("owner")
 
-
-def identify(authorization: bytes | None, keys: Keyring) -> Principal:
-    """The principal of an Authorization header; raises Unauthenticated.
-
-    Digests of equal length are compared, so the time taken tells nothing about the key.
-    """
-    if authorization is None:
-        raise Unauthenticated("no API key: send 'Authorization: Bearer <key>'")
-    scheme, _, key = authorization.partition(b" ")
-    is_known = hmac.compare_digest(_digest(key.strip()), keys.digest)
-    if scheme.lower() != b"bearer" or not is_known:
-        raise Unauthenticated("the API key is not known: send 'Authorization: Bearer <key>'")
-    return OWNER
+async def identify(
+    credentials: Credentials,
+    gatekeeper: Gatekeeper,
+    permission: Permission = Permission.INFERENCE,
+) -> Principal:
+    """The principal of a request, which has `permission`; who generates has a project, too."""
+    principal = await gatekeeper.admit(credentials)
+    principal.require(permission)
+    if permission is Permission.INFERENCE and principal.project is None:
+        raise Forbidden(
+            f"'{principal.id}' belongs to no project, and what is generated is accounted to one: "
+            "use a key of a project ('conch keys create' makes one)"
+        )
+    return principal
 
 
 def _digest(key: bytes) -> bytes:

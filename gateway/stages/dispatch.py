@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
+from gateway.stages.grant import Signer
 from gateway.stages.route import Model
 from gateway.tasks import bare_errors
 from serving.adapters.triton import Triton
@@ -16,21 +17,32 @@ QUEUED_CHUNKS = 64
 
 @asynccontextmanager
 async def dispatch(
-    triton: Triton, model: Model, calls: Sequence[Call], request_id: str, *, concurrency: int
+    triton: Triton,
+    model: Model,
+    calls: Sequence[Call],
+    request_id: str,
+    signer: Signer,
+    *,
+    concurrency: int,
 ) -> AsyncIterator[AsyncIterator[Chunk]]:
     """The chunks of all calls as they come; the second call's choices count on from the first's.
 
     At most `concurrency` calls run at a time. Leaving the block cancels those that do.
     """
+
+    def stream(call: Call) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
+        triton_id = _unique(request_id)
+        return triton.stream(model.name, signer.signed(call, model.name, triton_id), triton_id)
+
     if len(calls) == 1:
-        async with triton.stream(model.name, calls[0], _unique(request_id)) as chunks:
+        async with stream(calls[0]) as chunks:
             yield chunks
         return
     queue: asyncio.Queue[Chunk | None] = asyncio.Queue(QUEUED_CHUNKS)
     places = asyncio.Semaphore(concurrency)
 
     async def pump(call: Call, first_index: int) -> None:
-        async with places, triton.stream(model.name, call, _unique(request_id)) as chunks:
+        async with places, stream(call) as chunks:
             async for chunk in chunks:
                 await queue.put(replace(chunk, index=first_index + chunk.index))
         await queue.put(None)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from serving.contract.errors import ConchError, ModelNotFound, Unavailable
+from serving.contract.principal import Principal
 
 FRESH_S = 1.5
 FAILED_S = 0.2
@@ -72,16 +73,23 @@ class Catalogue:
         return self._models.get(name) or Model(name, int(time.time()))
 
 
-async def route(name: str, catalogue: Catalogue) -> Model:
+async def route(name: str, principal: Principal, catalogue: Catalogue) -> Model:
     """The model that answers to `name`; ModelNotFound, or Unavailable where it was just there.
 
-    A model seen before is not looked up again: Triton itself refuses one that has gone since.
+    One that the principal may not use is not there for it. A model seen before is not looked up
+    again: Triton itself refuses one that has gone since.
     """
+    if not principal.can_use(name):
+        raise _not_found(name)
     model = catalogue.recall(name) or (await catalogue.models()).get(name)
     if model is None and catalogue.was_seen(name):
         raise Unavailable(f"model '{name[:64]}' is being loaded again; try again soon")
     if model is None:
-        raise ModelNotFound(
-            f"model '{name[:64]}' is not deployed; GET /v1/models lists what is", param="model"
-        )
+        raise _not_found(name)
     return model
+
+
+def _not_found(name: str) -> ModelNotFound:
+    return ModelNotFound(
+        f"model '{name[:64]}' is not deployed; GET /v1/models lists what is", param="model"
+    )

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
 
 from gateway.app import build, open_gate
+from gateway.metrics import Metrics
 from gateway.settings import GatewaySettings
 
 KEY = "sk-unit"
@@ -18,16 +18,18 @@ NOWHERE = "127.0.0.1:1"
 @asynccontextmanager
 async def opened(**options: Any) -> AsyncIterator[httpx.AsyncClient]:
     settings = GatewaySettings(
-        **{"api_key": KEY, "triton_url": NOWHERE, "connect_timeout_s": 0.2, **options}
+        **{
+            "governed": False,
+            "api_key": KEY,
+            "triton_url": NOWHERE,
+            "connect_timeout_s": 0.2,
+            **options,
+        }
     )
-    app = build(settings)
-    async with open_gate(settings) as gate:
-
-        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, "state": {"gate": gate}}, receive, send)
-
+    metrics = Metrics()
+    async with open_gate(settings, metrics) as gate:
         headers = {"authorization": f"Bearer {KEY}"}
-        transport = httpx.ASGITransport(with_state)
+        transport = httpx.ASGITransport(build(gate, metrics))
         async with httpx.AsyncClient(
             transport=transport, base_url="http://gateway", headers=headers
         ) as client:

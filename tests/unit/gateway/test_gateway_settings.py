@@ -9,6 +9,7 @@ from gateway.settings import BadSettings, load
 
 @pytest.fixture(autouse=True)
 def _only_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_GOVERNED", "false")
     monkeypatch.setenv("GATEWAY_API_KEY", "sk-a")
     monkeypatch.delenv("GATEWAY_API_KEY_FILE", raising=False)
 
@@ -37,7 +38,21 @@ def test_empty_variable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load().port == 8080
 
 
-def test_no_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_governed_gateway_has_no_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GATEWAY_GOVERNED")
+    monkeypatch.delenv("GATEWAY_API_KEY")
+    assert load().governed
+
+
+def test_networks_that_are_none_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8, home")
+    with pytest.raises(BadSettings, match=r"GATEWAY_TRUSTED_PROXIES='10.0.0.0/8, home'.*home"):
+        load()
+
+
+def test_no_key_stops_the_start_of_one_that_is_not_governed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("GATEWAY_API_KEY")
     with pytest.raises(BadSettings, match="GATEWAY_API_KEY or GATEWAY_API_KEY_FILE"):
         load()

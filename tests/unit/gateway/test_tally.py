@@ -12,6 +12,13 @@ def test_a_prompt_counts_once_for_all_its_choices() -> None:
     assert (tally.prompt_tokens, tally.completion_tokens) == (12, 40)
 
 
+def test_a_report_on_the_way_is_replaced_by_the_next() -> None:
+    tally = Tally()
+    for completion_tokens in (1, 7, 9):
+        tally.add(Chunk(usage=Usage(5, completion_tokens)))
+    assert (tally.prompt_tokens, tally.completion_tokens) == (5, 9)
+
+
 def test_cached_tokens_are_absent_where_nobody_knows_them() -> None:
     tally = Tally()
     tally.add(Chunk(usage=Usage(5, 1)))

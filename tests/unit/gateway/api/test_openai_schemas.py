@@ -38,12 +38,6 @@ def test_what_is_left_open_stays_open() -> None:
     assert chat(temperature=None, stop=None, n=None, tools=None, logit_bias=None) == chat()
 
 
-def test_default_of_the_operator_fills_max_tokens() -> None:
-    settings = SETTINGS.model_copy(update={"default_max_tokens": 5})
-    assert chat(settings).sampling.max_tokens == 5
-    assert chat(settings, max_tokens=6).sampling.max_tokens == 6
-
-
 @pytest.mark.parametrize(
     ("given", "field", "value"),
     [

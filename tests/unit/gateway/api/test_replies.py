@@ -11,7 +11,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from gateway.api.chat import ChatReply
 from gateway.api.choices import gather
 from gateway.api.completions import CompletionReply
-from gateway.pipeline import Answer, Ask
+from gateway.ask import Ask
+from gateway.pipeline import Answer
 from gateway.stages.route import Model
 from gateway.tally import Tally
 from serving.contract.calls import Call, Chunk, FinishReason, TokenLogprob, Usage

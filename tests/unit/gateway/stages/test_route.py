@@ -1,9 +1,11 @@
 """The catalogue asks seldom, shares what it hears, and does not forget a model that it has seen."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from gateway.stages.auth import ALONE
 from gateway.stages.route import Catalogue, route
 from serving.contract.errors import ModelNotFound, Unavailable
 
@@ -45,14 +47,21 @@ async def test_failure_is_shared_and_then_asked_again(monkeypatch: pytest.Monkey
 async def test_known_model_needs_no_question() -> None:
     listing = Listing(("a",))
     catalogue = Catalogue(listing)
-    created = (await route("a", catalogue)).created
+    created = (await route("a", ALONE, catalogue)).created
     for _ in range(5):
-        assert (await route("a", catalogue)).created == created
+        assert (await route("a", ALONE, catalogue)).created == created
     assert listing.asked == 1
 
 
 async def test_unknown_model_is_named_and_cut_short() -> None:
     with pytest.raises(ModelNotFound, match=r"model 'x+' is not deployed") as caught:
-        await route("x" * 250, Catalogue(Listing(("a",))))
+        await route("x" * 250, ALONE, Catalogue(Listing(("a",))))
     assert caught.value.param == "model"
     assert len(caught.value.message) < 150
+
+
+async def test_a_model_that_the_principal_may_not_use_is_not_there() -> None:
+    bound = replace(ALONE, models=("b",))
+    with pytest.raises(ModelNotFound, match="model 'a' is not deployed"):
+        await route("a", bound, Catalogue(Listing(("a", "b"))))
+    assert (await route("b", bound, Catalogue(Listing(("a", "b"))))).name == "b"

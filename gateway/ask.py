@@ -1,0 +1,30 @@
+"""What a client asks for, whichever wire it came by."""
+
+from dataclasses import dataclass
+
+from serving.contract.calls import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a client wants: a model by name, and one call a prompt, all with the same `n`.
+
+    `prompt_bytes` is the size of what was sent, to guess its tokens by. `user` and `session` are
+    the client's own words for whom it asks and in which conversation.
+    """
+
+    model: str
+    calls: tuple[Call, ...]
+    prompt_bytes: int = 0
+    user: str | None = None
+    session: str | None = None
+    is_streamed: bool = False
+    has_usage_event: bool = False
+
+    @property
+    def has_logprobs(self) -> bool:
+        return self.calls[0].has_logprobs
+
+    @property
+    def choices_per_prompt(self) -> int:
+        return self.calls[0].n

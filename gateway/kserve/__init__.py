@@ -1,0 +1,1 @@
+"""The gateway's gRPC front: KServe v2 as Triton speaks it, with the rules of the REST API."""

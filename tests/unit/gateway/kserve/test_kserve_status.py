@@ -1,0 +1,57 @@
+"""Every error has a gRPC status of its own kind, and says when to try again where it can."""
+
+import grpc
+import pytest
+
+from gateway.kserve.status import retry_metadata, status_of
+from serving.contract import errors
+from serving.contract.errors import (
+    Cancelled,
+    ConchError,
+    EngineFailed,
+    Expired,
+    Forbidden,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotFound,
+    PayloadTooLarge,
+    QuotaRequests,
+    Unauthenticated,
+    Unavailable,
+)
+
+CODE = grpc.StatusCode
+KINDS = errors._below(ConchError)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_only_a_defect_is_an_internal_error(kind: type[ConchError]) -> None:
+    assert (status_of(kind("x")) is CODE.INTERNAL) == (kind is InternalError)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (InvalidRequest, CODE.INVALID_ARGUMENT),
+        (PayloadTooLarge, CODE.INVALID_ARGUMENT),
+        (Unauthenticated, CODE.UNAUTHENTICATED),
+        (Forbidden, CODE.PERMISSION_DENIED),
+        (ModelNotFound, CODE.NOT_FOUND),
+        (MethodNotAllowed, CODE.UNIMPLEMENTED),
+        (QuotaRequests, CODE.RESOURCE_EXHAUSTED),
+        (Cancelled, CODE.CANCELLED),
+        (EngineFailed, CODE.UNAVAILABLE),
+        (Unavailable, CODE.UNAVAILABLE),
+        (Expired, CODE.DEADLINE_EXCEEDED),
+    ],
+)
+def test_status_says_what_it_means(kind: type[ConchError], status: grpc.StatusCode) -> None:
+    assert status_of(kind("x")) is status
+
+
+def test_a_quota_says_when_to_try_again() -> None:
+    error = QuotaRequests("slow down")
+    error.retry_after_s = 1.5
+    assert dict(retry_metadata(error)) == {"retry-after": "2", "retry-after-ms": "1500"}
+    assert retry_metadata(InvalidRequest("x")) == ()
