@@ -8,6 +8,7 @@ import httpx
 import typer
 
 from serving.cli.connection import endpoint
+from serving.cli.replies import refusal
 from serving.cli.terminal import errors, output
 from serving.stack.endpoint import Endpoint, piece_of
 from serving.stack.errors import StackError
@@ -70,7 +71,7 @@ def _answer(client: httpx.Client, where: Endpoint, messages: Messages) -> Iterat
     with _told(where), client.stream("POST", url, json=where.request(messages)) as response:
         if response.is_error:
             response.read()
-            raise StackError(_refusal(response))
+            raise StackError(refusal(response))
         for line in response.iter_lines():
             piece = piece_of(line)
             if piece is None:
@@ -86,10 +87,3 @@ def _told(where: Endpoint) -> Iterator[None]:
         raise StackError(
             f"{where.base_url} does not answer ({error!r}); see `conch status`"
         ) from error
-
-
-def _refusal(response: httpx.Response) -> str:
-    try:
-        return str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {response.status_code}"

@@ -10,9 +10,13 @@ from dotenv import dotenv_values
 from typer.core import TyperGroup
 
 from serving.cli.terminal import errors, output
+from serving.settings.secret_files import BadSettings
 from serving.stack.errors import StackError
 
-COMMANDS = ("up", "down", "status", "logs", "chat", "triton")
+COMMANDS = (
+    *("up", "down", "status", "logs", "chat", "triton", "config"),
+    *("tenants", "projects", "keys", "users", "issuers", "models", "policy", "usage"),
+)
 
 
 class Commands(TyperGroup):
@@ -25,15 +29,20 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module = import_module(f"serving.cli.{cmd_name}")
+        found = getattr(module, cmd_name)
+        if isinstance(found, typer.Typer):  # a group of commands
+            group = typer.main.get_command(found)
+            group.name = cmd_name
+            return group
         alone = typer.Typer(add_completion=False)
-        alone.command(cmd_name)(getattr(module, cmd_name))
+        alone.command(cmd_name)(found)
         return typer.main.get_command(alone)
 
     def invoke(self, ctx: Any) -> Any:
-        """A StackError is for the person at the terminal: a line and exit code 1, no traceback."""
+        """Such an error is for the person at the terminal: a line and exit code 1, no traceback."""
         try:
             return super().invoke(ctx)
-        except StackError as error:
+        except (StackError, BadSettings) as error:
             errors.print(f"error: {error}", style="red", markup=False, highlight=False)
             raise typer.Exit(1) from None
 

@@ -27,6 +27,7 @@ def status() -> None:
         if part.trouble:
             output.print(f"{part.name}: {part.trouble}", style="yellow", markup=False)
     output.print(f"{running.model} at {running.base_url}, supervisor pid {running.pid}")
+    output.print(f"control plane at {running.control_url}")
     if not running.is_ready or any(part.health != Health.READY for part in running.parts):
         raise typer.Exit(1)
 

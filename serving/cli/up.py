@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from dotenv import dotenv_values
 
-from serving.cli.connection import endpoint, layout
-from serving.cli.terminal import output, progress
+from serving.cli.connection import layout
+from serving.cli.control import URL as CONTROL_URL
+from serving.cli.terminal import errors, output, progress
+from serving.cli.welcome import welcome
+from serving.stack.catalogue import unknown_variables
 from serving.stack.errors import StackError
 from serving.stack.process import last_line
 from serving.stack.report import Kind, Report, from_pipe
-from serving.stack.run import run
 
 
 def up(
@@ -31,8 +34,12 @@ def up(
     """Start everything, wait for a first token and print how to use it."""
     _set("CONCH_MODEL_PATH", model)
     _set("CONCH_MODEL_NAME", name)
+    for line in unknown_variables():
+        errors.print(f"warning: {line}", style="yellow", markup=False, highlight=False)
+    # Written by a start that ended well.
+    is_first = CONTROL_URL not in dotenv_values(layout().env_file)
     with progress() as report:
-        (_run_behind if detach else _run_here)(report)
+        (_run_behind if detach else _run_here)(report, is_first)
 
 
 def _set(variable: str, value: Path | str | None) -> None:
@@ -40,17 +47,19 @@ def _set(variable: str, value: Path | str | None) -> None:
         os.environ[variable] = str(value)
 
 
-def _run_here(report: Report) -> None:
+def _run_here(report: Report, is_first: bool) -> None:
+    from serving.stack.run import run  # here: who starts it in the background does not wait for it
+
     def told(kind: Kind, text: str) -> None:
         report(kind, text)
         if kind is Kind.READY:
-            _print_endpoint("Ctrl-C stops it")
+            welcome("Ctrl-C stops it", is_first=is_first)
 
     run(told)
     output.print("stopped")
 
 
-def _run_behind(report: Report) -> None:
+def _run_behind(report: Report, is_first: bool) -> None:
     read, write = os.pipe()
     log = layout().log_of("supervisor")
     layout().prepare()
@@ -77,7 +86,7 @@ def _run_behind(report: Report) -> None:
         status = child.wait()
         said = f"it last said {last_line(log)!r}; see {log}"
         raise StackError(f"the supervisor ended with status {status}; {said}") from None
-    _print_endpoint("`conch down` stops it")
+    welcome("`conch down` stops it", is_first=is_first)
 
 
 def _follow(pipe: int, report: Report) -> None:
@@ -90,12 +99,3 @@ def _follow(pipe: int, report: Report) -> None:
             if kind is Kind.READY:
                 return
     raise EOFError
-
-
-def _print_endpoint(how_to_stop: str) -> None:
-    ready = endpoint()
-    output.print(f"\nConch is serving [bold]{ready.model}[/] at [bold]{ready.base_url}[/]")
-    output.print(f"  key    {ready.api_key}", soft_wrap=True, markup=False)
-    output.print(f"  env    set -a; . {layout().env_file}; set +a", soft_wrap=True, markup=False)
-    output.print(f"  try    {ready.curl()}", soft_wrap=True, markup=False)
-    output.print(f"  stop   {how_to_stop}")

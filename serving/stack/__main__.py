@@ -2,6 +2,7 @@
 
 import sys
 
+from serving.settings.secret_files import BadSettings
 from serving.stack.errors import StackError
 from serving.stack.report import Kind, to_pipe
 from serving.stack.run import run
@@ -11,7 +12,7 @@ def main() -> int:
     report = to_pipe(int(sys.argv[1]))
     try:
         run(report)
-    except StackError as error:
+    except (StackError, BadSettings) as error:
         report(Kind.ERROR, str(error))
         return 1
     return 0

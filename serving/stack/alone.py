@@ -3,15 +3,17 @@
 import asyncio
 import secrets
 
+from serving.settings.base import load
 from serving.stack import host, state
 from serving.stack.errors import StackError
 from serving.stack.journal import logged
 from serving.stack.keeper import Keeper, Surroundings
 from serving.stack.layout import Layout
+from serving.stack.listeners import check_triton_ports
 from serving.stack.part import Health
-from serving.stack.plan import check_triton_ports, embedded_triton
+from serving.stack.plan import embedded_triton
 from serving.stack.report import Kind, Report
-from serving.stack.settings import StackSettings, TritonSettings, load
+from serving.stack.settings import StackSettings, TritonSettings
 from serving.stack.supervisor import kept, raised_alone, stopped_by_signals
 from serving.stack.watchdog import watchdog
 
@@ -34,7 +36,12 @@ async def _keep(
 ) -> None:
     shm_prefix = f"conch_{secrets.token_hex(4)}_"
     part = embedded_triton(
-        stack, triton, layout, shm_prefix, on_load=lambda name: report(Kind.STEP, f"loading {name}")
+        stack,
+        triton,
+        layout,
+        shm_prefix,
+        trust={},  # the grant key comes from the environment, if grants are to be taken
+        on_load=lambda name: report(Kind.STEP, f"loading {name}"),
     )
 
     def changed(keeper: Keeper) -> None:

@@ -19,6 +19,7 @@ class Endpoint:
     base_url: str
     api_key: str
     model: str
+    control_url: str | None = None
 
     def __repr__(self) -> str:
         return f"Endpoint({self.base_url!r}, model={self.model!r})"
@@ -29,6 +30,7 @@ class Endpoint:
             "OPENAI_BASE_URL": self.base_url,
             "OPENAI_API_KEY": self.api_key,
             "CONCH_MODEL": self.model,
+            **({"CONCH_CONTROL_URL": self.control_url} if self.control_url else {}),
         }
         return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
 
@@ -48,7 +50,9 @@ def from_environment(variables: Mapping[str, str | None]) -> Endpoint | None:
     """The endpoint that an env file or the environment names, if all of it is there."""
     names = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "CONCH_MODEL")
     base_url, api_key, model = (variables.get(name) for name in names)
-    return Endpoint(base_url, api_key, model) if base_url and api_key and model else None
+    if not (base_url and api_key and model):
+        return None
+    return Endpoint(base_url, api_key, model, variables.get("CONCH_CONTROL_URL"))
 
 
 def piece_of(line: str) -> str | None:

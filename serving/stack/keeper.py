@@ -51,14 +51,14 @@ class Keeper:
     was_ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep(self) -> None:
-        """Never returns. Raises StackError when the part does not come up the first time."""
+        """Never returns. Raises StackError when a vital part does not come up the first time."""
         failures = 0
         while True:
             begun = time.monotonic()
             try:
                 await self._live()
             except (StackError, OSError) as error:
-                if not self.was_ready.is_set():
+                if self.part.is_vital and not self.was_ready.is_set():
                     raise
                 failures = 1 if time.monotonic() - begun > STEADY_S else failures + 1
                 self._enter(Health.RESTARTING, str(error))
@@ -68,6 +68,7 @@ class Keeper:
     async def _live(self) -> None:
         """One life of the process; ends with the StackError that ended it."""
         rotate(self._log, self.around.settings.log_max_mb)
+        await self._prepare()
         try:
             async with running(self.part, self._log, self.around.dog) as process:
                 self.pid = process.pid
@@ -76,6 +77,12 @@ class Keeper:
                 await self._stay_up(process)
         finally:
             self.pid = self.started_at = None
+
+    async def _prepare(self) -> None:
+        try:
+            await self.part.prepare()
+        except OSError as error:
+            raise StackError(f"{self.part.name} cannot be prepared: {error}") from error
 
     async def _come_up(self, process: Process) -> None:
         if self.restarts == 0:

@@ -26,6 +26,11 @@ class Layout:
         return self.root / "secrets"
 
     @property
+    def gateway(self) -> Path:
+        """What gateways keep: the last policy, and usage that could not be told yet."""
+        return self.root / "gateway"
+
+    @property
     def backends(self) -> Path:
         return self.root / "triton" / "backends"
 
@@ -44,7 +49,23 @@ class Layout:
 
     @property
     def api_key_file(self) -> Path:
-        return self.secrets / "api_key"
+        return self.secret("api_key")
+
+    @property
+    def admin_key_file(self) -> Path:
+        return self.secret("admin_key")
+
+    def secret(self, name: str) -> Path:
+        return self.secrets / name
+
+    @property
+    def redis(self) -> Path:
+        return self.root / "redis"
+
+    @property
+    def postgres(self) -> Path:
+        """PostgreSQL's folder, or under root a link to where its user has it."""
+        return self.root / "postgres"
 
     @property
     def state_file(self) -> Path:
@@ -61,7 +82,7 @@ class Layout:
         """Makes the folders; StackError when `root` cannot be written."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            for private in (self.run, self.secrets):
+            for private in (self.run, self.secrets, self.gateway):
                 private.mkdir(mode=0o700, exist_ok=True)
             self.logs.mkdir(exist_ok=True)
         except OSError as error:
@@ -75,10 +96,16 @@ def _unwritable(root: Path, error: OSError) -> StackError:
     return StackError(f"cannot write to {root} ({reason}); choose another folder with CONCH_VAR")
 
 
-def write_private(path: Path, text: str) -> None:
-    """Replaces `path` in one step with a file that only its owner can read."""
+def write_private(path: Path, text: str, *, is_durable: bool = False) -> None:
+    """Replaces `path` in one step with a file that only its owner can read.
+
+    With `is_durable` it outlives a power cut too.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.unlink(missing_ok=True)
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+        if is_durable:
+            file.flush()
+            os.fsync(file.fileno())
     aside.replace(path)

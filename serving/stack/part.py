@@ -1,5 +1,6 @@
 """One part of the stack: how it is started, asked for its health, and described to an operator."""
 
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,9 +22,10 @@ async def _nothing() -> None:
 class Part:
     """A process to keep. `is_alive` and `is_ready`, which gets its pid, never raise.
 
-    `warm_up` follows every start and raises StackError when the part is of no use as it stands.
-    `stop_s` is how long it may take to end when asked to. `after_end` is called when no process of
-    it is left.
+    `prepare` comes before every start and `warm_up` after it; both raise StackError when the part
+    is of no use as it stands. A stack comes up without a part that is not vital, and goes on trying
+    to start it. It runs as `user`, where there is one. `stop_signal` asks it to end,
+    for which it has `stop_s`. `after_end` is called when no process of it is left.
     """
 
     name: str
@@ -33,5 +35,9 @@ class Part:
     stop_s: float
     is_alive: Callable[[], Awaitable[bool]]
     is_ready: Callable[[int], Awaitable[bool]]
+    is_vital: bool = True
+    user: str | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    prepare: Callable[[], Awaitable[None]] = _nothing
     warm_up: Callable[[], Awaitable[None]] = _nothing
     after_end: Callable[[], None] = lambda: None

@@ -1,38 +1,26 @@
 """From settings to the parts of a stack: everything that is decided before anything is started."""
 
-import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.settings import GatewaySettings
-from serving.stack import api_key, wheel
+from gateway.policy_file import NAME as POLICY
+from serving.stack import wheel
+from serving.stack.control import control_part
 from serving.stack.endpoint import Endpoint
 from serving.stack.errors import StackError
 from serving.stack.gateway import gateway_parts
-from serving.stack.host import check_port
+from serving.stack.inputs import Inputs
 from serving.stack.layout import Layout
+from serving.stack.listeners import check_ports
 from serving.stack.part import Part
-from serving.stack.probe import reachable
-from serving.stack.settings import (
-    StackSettings,
-    TritonSettings,
-    WorkerSettings,
-    load,
-    variable,
-)
+from serving.stack.probe import origin, reachable
+from serving.stack.settings import StackSettings, TritonSettings
+from serving.stack.stores import database_store, redis_store
 from serving.stack.triton import triton_part
 
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of every part, as the environment has them."""
-
-    stack: StackSettings
-    triton: TritonSettings
-    workers: int
-    gateway: GatewaySettings
+OnLoad = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,52 +35,32 @@ class Plan:
     shm_prefix: str
 
 
-def read_settings(layout: Layout, stack: StackSettings) -> Settings:
-    """Loads the rest of the settings; the gateway's key is made when the operator gave none."""
-    given: dict[str, Path] = {}
-    if not (os.environ.get("GATEWAY_API_KEY") or os.environ.get("GATEWAY_API_KEY_FILE")):
-        api_key.ensure(layout.api_key_file)
-        given["api_key_file"] = layout.api_key_file.resolve()
-    workers = load(WorkerSettings).workers
-    return Settings(stack, load(TritonSettings), workers, load(GatewaySettings, **given))
-
-
-def plan(settings: Settings, layout: Layout, *, on_load: Callable[[str], None]) -> Plan:
+def plan(inputs: Inputs, layout: Layout, *, on_load: OnLoad) -> Plan:
     """Checks what can be checked, lays out files and composes the parts."""
-    check_ports(settings)
+    check_ports(inputs)
     shm_prefix = f"conch_{secrets.token_hex(4)}_"
-    tiers: list[tuple[Part, ...]] = []
-    if settings.triton.url is None:
-        part = embedded_triton(settings.stack, settings.triton, layout, shm_prefix, on_load=on_load)
-        tiers.append((part,))
-    tiers.append(_gateway(settings))
+    # With a policy on disk gateways serve without the control plane and its database.
+    is_vital = not (layout.gateway / POLICY).exists()
+    redis = redis_store(inputs.stack, inputs.redis, layout)
+    database = database_store(inputs.stack, inputs.database, layout, is_vital=is_vital)
+    control = control_part(inputs, redis.variables, database.variables, is_vital=is_vital)
+    triton = _triton(inputs, layout, shm_prefix, on_load)
+    gateways = gateway_parts(inputs, layout, redis.variables, triton_url=_triton_url(inputs.triton))
     return Plan(
-        settings=settings.stack,
+        settings=inputs.stack,
         layout=layout,
-        endpoint=_endpoint(settings),
-        tiers=tuple(tiers),
-        triton_http=_triton_http(settings.triton),
+        endpoint=_endpoint(inputs),
+        tiers=((*redis.parts, *database.parts), (control, *triton), gateways),
+        triton_http=_triton_http(inputs.triton),
         shm_prefix=shm_prefix,
     )
 
 
-def check_ports(settings: Settings) -> None:
-    """Raises StackError for the first port that is taken, or given as 0."""
-    triton, gateway = settings.triton, settings.gateway
-    wanted = [(gateway.host, gateway.port, variable(GatewaySettings, "port"))]
-    for number in range(settings.workers):
-        port = gateway.metrics_port and gateway.metrics_port + number
-        wanted.append((gateway.host, port, variable(GatewaySettings, "metrics_port")))
-    for host, port, name in wanted:
-        check_port(host, port, name)
-    if triton.url is None:
-        check_triton_ports(triton)
-
-
-def check_triton_ports(triton: TritonSettings) -> None:
-    """Raises StackError for the first port of the embedded Triton that is taken."""
-    for field in ("http_port", "grpc_port", "metrics_port"):
-        check_port(triton.host, getattr(triton, field), variable(TritonSettings, field))
+def _triton(inputs: Inputs, layout: Layout, prefix: str, on_load: OnLoad) -> tuple[Part, ...]:
+    if inputs.triton.url is not None:
+        return ()
+    stack, triton, trust = inputs.stack, inputs.triton, inputs.trust
+    return (embedded_triton(stack, triton, layout, prefix, trust=trust, on_load=on_load),)
 
 
 def embedded_triton(
@@ -101,7 +69,8 @@ def embedded_triton(
     layout: Layout,
     shm_prefix: str,
     *,
-    on_load: Callable[[str], None],
+    trust: Mapping[str, str],
+    on_load: OnLoad,
 ) -> Part:
     """The Triton of the wheel on the models of the repository and of the var folder."""
     repository = stack.model_repository
@@ -111,6 +80,7 @@ def embedded_triton(
     return triton_part(
         stack,
         triton,
+        trust,
         repositories=_repositories(stack, layout),
         backends=layout.backends,
         shm_prefix=shm_prefix,
@@ -125,24 +95,19 @@ def _repositories(stack: StackSettings, layout: Layout) -> list[Path]:
     return [stack.model_repository, *published, *given]
 
 
-def _gateway(settings: Settings) -> tuple[Part, ...]:
-    triton_url = (
-        settings.triton.url or f"{reachable(settings.triton.host)}:{settings.triton.grpc_port}"
-    )
-    return gateway_parts(
-        settings.stack, settings.gateway, workers=settings.workers, triton_url=triton_url
-    )
+def _triton_url(triton: TritonSettings) -> str:
+    return triton.url or f"{reachable(triton.host)}:{triton.grpc_port}"
 
 
-def _endpoint(settings: Settings) -> Endpoint:
-    host = reachable(settings.gateway.host)
-    shown = f"[{host}]" if ":" in host else host
+def _endpoint(inputs: Inputs) -> Endpoint:
+    gateway, control = inputs.gateway, inputs.control
     return Endpoint(
-        base_url=f"http://{shown}:{settings.gateway.port}/v1",
-        api_key=settings.gateway.key(),
-        model=settings.stack.served_name,
+        base_url=f"{origin(gateway.host, gateway.port)}/v1",
+        api_key=inputs.api_key,
+        model=inputs.stack.served_name,
+        control_url=origin(control.host, control.port),
     )
 
 
 def _triton_http(triton: TritonSettings) -> str | None:
-    return None if triton.url else f"http://{reachable(triton.host)}:{triton.http_port}"
+    return None if triton.url else origin(triton.host, triton.http_port)

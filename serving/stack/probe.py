@@ -23,6 +23,12 @@ async def _status(host: str, port: int, path: str) -> bytes:
     return line.partition(b" ")[2][:3]
 
 
+def origin(host: str, port: int) -> str:
+    """The URL at which this machine reaches an HTTP server bound to `host`."""
+    name = reachable(host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
 def reachable(host: str) -> str:
     """The address at which this machine reaches a server bound to `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from serving.stack import reaper
 from serving.stack.errors import StackError
@@ -50,7 +52,7 @@ async def running(part: Part, log: Path, dog: Watchdog) -> AsyncIterator[Process
     try:
         yield process
     except asyncio.CancelledError:
-        await _ask_to_end(process, part.stop_s)
+        await _ask_to_end(process, part)
         raise
     finally:
         await _kill(process)
@@ -68,16 +70,24 @@ async def _start(part: Part, log: Path) -> Process:
                 stdout=output,
                 stderr=STDOUT,
                 start_new_session=True,
+                **identity(part.user),
             )
         except OSError as error:
             raise StackError(f"{part.name} cannot be started: {error}") from error
 
 
-async def _ask_to_end(process: Process, stop_s: float) -> None:
+def identity(user: str | None) -> dict[str, Any]:
+    """How to start a process as `user`, with no other groups than that of its own."""
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": ()}
+
+
+async def _ask_to_end(process: Process, part: Part) -> None:
     if process.returncode is None:
-        process.terminate()
+        process.send_signal(part.stop_signal)
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), stop_s)
+            await asyncio.wait_for(process.wait(), part.stop_s)
 
 
 async def _kill(process: Process) -> None:

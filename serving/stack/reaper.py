@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel has it, not a temporary file
@@ -31,6 +32,27 @@ def has_dead_child(pid: int) -> bool:
     return any(_stat(child)[:2] == ("Z", pid) for child in _pids())
 
 
+def inhabitants(folder: Path) -> list[int]:
+    """The processes that work in `folder`: servers whose children have sessions of their own."""
+    return [pid for pid in _pids() if _works_in(pid, folder)]
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink() == folder
+    except OSError:  # it has gone, or is another user's
+        return False
+
+
+def evict(folder: Path) -> None:
+    """Kills those."""
+    while pids := inhabitants(folder):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(POLL_S)
+
+
 def _pids() -> Iterable[int]:
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())  # noqa: PTH208
 
@@ -49,10 +71,8 @@ def send(session: int, number: signal.Signals) -> bool:
     """Signals every process of a session; False when there was none."""
     pids = members(session)
     for pid in pids:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, number)
-        except ProcessLookupError:
-            continue
     return bool(pids)
 
 

@@ -4,13 +4,15 @@ import asyncio
 import shutil
 from pathlib import Path
 
-from serving.stack import host, state
+from serving.settings.base import load
+from serving.stack import host, sockets, state
 from serving.stack.errors import StackError
+from serving.stack.inputs import read_inputs
 from serving.stack.journal import logged
 from serving.stack.layout import Layout
-from serving.stack.plan import plan, read_settings
+from serving.stack.plan import plan
 from serving.stack.report import Kind, Report
-from serving.stack.settings import StackSettings, load
+from serving.stack.settings import StackSettings
 from serving.stack.supervisor import supervise
 
 
@@ -22,12 +24,15 @@ def run(told: Report) -> None:
     layout.prepare()
     with state.locked(layout) as lock, logged(told, layout.log_of("supervisor")) as report:
         state.end_leftovers(layout)
-        settings = read_settings(layout, stack)
+        inputs = read_inputs(layout, stack)
         if stack.model_path is not None:
             report(Kind.STEP, f"preparing model {stack.served_name}")
             _render(stack, stack.model_path, layout)
-        planned = plan(settings, layout, on_load=lambda name: report(Kind.STEP, f"loading {name}"))
-        asyncio.run(supervise(planned, report, lock=lock))
+        planned = plan(inputs, layout, on_load=lambda name: report(Kind.STEP, f"loading {name}"))
+        try:
+            asyncio.run(supervise(planned, report, lock=lock))
+        finally:
+            sockets.remove(layout)
 
 
 def _render(stack: StackSettings, source: Path, layout: Layout) -> None:

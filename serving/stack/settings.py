@@ -1,35 +1,50 @@
-"""What an operator can set about the stack and its Triton, and how a bad value is told."""
+"""What an operator can set about the stack and its Triton."""
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-from serving.stack.errors import StackError
+from serving.settings.base import Count, Port, Seconds, Settings
 
 DEMO = "demo"
-Port = Annotated[int, Field(ge=1, le=65535)]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-Seconds = Annotated[float, Field(gt=0)]
+Address = Annotated[str, Field(pattern=r"^[^/\s]+:\d+$")]
+Whole = Annotated[int, Field(ge=0)]
 
 
-class StackSettings(BaseSettings):
+class StackSettings(Settings):
     """The supervisor. Relative paths are relative to the working directory."""
 
-    model_config = SettingsConfigDict(env_prefix="CONCH_", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="CONCH_")
 
-    var: Path = Path("var")
-    model_repository: Path = Path("model_repository")
-    model_path: Path | None = None
-    model_name: ModelName | None = None
-    start_timeout_s: Seconds = 120.0
-    stop_s: Seconds = 4.0
-    health_interval_s: Seconds = 1.0
-    health_timeout_s: Seconds = 3.0
-    health_failures: Annotated[int, Field(ge=1)] = 3
-    log_max_mb: Annotated[int, Field(ge=1)] = 16
+    var: Path = Field(Path("var"), description="Everything Conch writes is below this folder.")
+    model_repository: Path = Field(
+        Path("model_repository"),
+        description="The models Triton serves; those in CONCH_VAR/models are served too.",
+    )
+    model_path: Path | None = Field(
+        None,
+        description="An OpenVINO folder or GGUF file to serve instead of the demo (`--model`).",
+    )
+    model_name: ModelName | None = Field(
+        None,
+        description="What clients call the model (`--name`): demo, or after CONCH_MODEL_PATH.",
+    )
+    start_timeout_s: Seconds = Field(120.0, description="How long a part may take to come up.")
+    stop_s: Seconds = Field(
+        4.0, description="How long everything may take to end before it is killed."
+    )
+    health_interval_s: Seconds = Field(
+        1.0, description="How often each part is asked for its health."
+    )
+    health_timeout_s: Seconds = Field(3.0, description="How long it may take to answer.")
+    health_failures: Count = Field(
+        3, description="Answers in a row that may fail before it is started again."
+    )
+    log_max_mb: Count = Field(16, description="A log file larger than this is moved aside.")
 
     @property
     def served_name(self) -> str:
@@ -44,61 +59,42 @@ def name_after(path: Path) -> str:
     return re.sub(r"[^a-z0-9]+", "-", path.resolve().stem.lower()).strip("-")[:63] or "model"
 
 
-class TritonSettings(BaseSettings):
+class TritonSettings(Settings):
     """Triton. With `url` (host:port of its gRPC) a running one is used and none is started."""
 
-    model_config = SettingsConfigDict(env_prefix="TRITON_", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="TRITON_")
 
-    url: Annotated[str, Field(pattern=r"^[^/\s]+:\d+$")] | None = None
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    http_port: Port = 8000
-    grpc_port: Port = 8001
-    metrics_port: Port = 8002
-    shm_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 20
-    stub_timeout_s: Annotated[int, Field(ge=1)] = 60
-    exit_timeout_s: Annotated[int, Field(ge=0)] = 3
-    log_verbose: Annotated[int, Field(ge=0)] = 0
+    url: Address | None = Field(
+        None, description="host:port of the gRPC of a running Triton: none is started then."
+    )
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="The address the embedded Triton listens on."
+    )
+    http_port: Port = Field(8000, description="Its port for HTTP.")
+    grpc_port: Port = Field(8001, description="Its port for gRPC.")
+    metrics_port: Port = Field(8002, description="Its port for metrics.")
+    shm_bytes: int = Field(
+        4 << 20,
+        ge=1 << 20,
+        description="Shared memory of each Python model, to begin with and to grow by.",
+    )
+    stub_timeout_s: Count = Field(60, description="How long a Python model may take to start.")
+    exit_timeout_s: Whole = Field(
+        3,
+        description="How long its requests may take to finish when it stops; CONCH_STOP_S is "
+        "above it.",
+    )
+    log_verbose: Whole = Field(0, description="0 to 2 and more: what it logs about each request.")
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(Settings):
     """How many processes the gateway has; its other settings are its own (`gateway.settings`)."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-
-
-AnySettings = TypeVar("AnySettings", bound=BaseSettings)
-
-
-def load(settings: type[AnySettings], **given: Any) -> AnySettings:
-    """Settings of the environment, `given` first; StackError names the variable and its value."""
-    try:
-        return settings(**given)
-    except ValidationError as error:
-        raise StackError(_bad_value(settings, error)) from None
-    except SettingsError as error:
-        raise StackError(f"{settings.model_config.get('env_prefix', '')}*: {error}") from None
-
-
-def variable(settings: type[BaseSettings], field: str) -> str:
-    """The environment variable that sets `field`."""
-    return f"{settings.model_config.get('env_prefix', '')}{field}".upper()
-
-
-def _bad_value(settings: type[BaseSettings], error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    if not first["loc"]:
-        return str(first["msg"]).removeprefix("Value error, ")
-    field = str(first["loc"][0])
-    shown = "(hidden)" if _is_secret(settings, field) else repr(_told(first["input"]))
-    return f"{variable(settings, field)}={shown}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-
-
-def _is_secret(settings: type[BaseSettings], field: str) -> bool:
-    info = settings.model_fields.get(field)
-    return info is not None and SecretStr.__name__ in str(info.annotation)
-
-
-def _told(value: Any) -> Any:
-    return value if isinstance(value, str | int | float) else str(value)
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share its port; worker n has its metrics n ports higher.",
+    )

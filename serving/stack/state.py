@@ -43,6 +43,7 @@ class StackState:
     triton_http: str | None
     is_ready: bool
     parts: tuple[PartState, ...]
+    control_url: str | None = None
 
 
 _STATE = TypeAdapter(StackState)

@@ -19,6 +19,7 @@ from serving.stack.report import Kind, Report
 from serving.stack.watchdog import watchdog
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE_S = 5.0  # with parts that a stack can serve without
 
 
 class Supervisor:
@@ -48,14 +49,28 @@ class Supervisor:
 
     async def _announce(self) -> None:
         plan = self._plan
-        for keeper in self._keepers:
-            await keeper.was_ready.wait()
+        await self._all_ready(is_vital=True)
         self._report(Kind.STEP, "waiting for the first token")
-        await first_token(plan.endpoint, timeout_s=plan.settings.start_timeout_s)
+        refusal = await first_token(plan.endpoint, timeout_s=plan.settings.start_timeout_s)
+        if refusal is not None:
+            self._report(Kind.NOTE, f"the stack's own key gets no answer: {refusal}")
+        await self._wait_for_the_rest()
         write_private(plan.layout.env_file, plan.endpoint.as_env_file())
         self._is_ready = True
         self._write_state()
         self._report(Kind.READY, plan.endpoint.base_url)
+
+    async def _wait_for_the_rest(self) -> None:
+        rest = [k.part.name for k in self._keepers if not k.was_ready.is_set()]
+        if rest:
+            self._report(Kind.STEP, f"waiting for {', '.join(rest)}")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_ready(is_vital=False), PATIENCE_S)
+
+    async def _all_ready(self, *, is_vital: bool) -> None:
+        for keeper in self._keepers:
+            if keeper.part.is_vital is is_vital:
+                await keeper.was_ready.wait()
 
     def _changed(self, keeper: Keeper) -> None:
         name = keeper.part.name
@@ -72,6 +87,7 @@ class Supervisor:
             started_at=psutil.Process().create_time(),
             shm_prefix=plan.shm_prefix,
             base_url=plan.endpoint.base_url,
+            control_url=plan.endpoint.control_url,
             model=plan.endpoint.model,
             triton_http=plan.triton_http,
             is_ready=self._is_ready,

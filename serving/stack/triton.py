@@ -1,24 +1,28 @@
 """Triton as a part of the stack: its command line, its health, and the models it must have."""
 
-import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import httpx
 
-from serving.adapters.triton_stream import ADDRESS_VARIABLE
+from serving.contract.addresses import OWN_GRPC
 from serving.stack import reaper, repository, wheel
+from serving.stack.environment import environment
+from serving.stack.inputs import GRANT_KEY
 from serving.stack.part import Part
 from serving.stack.probe import answers, reachable
 from serving.stack.settings import StackSettings, TritonSettings
 
-SHARE_OF_STOP = 0.5  # the rest is the gateway's, which stops first
+SHARE_OF_STOP = 0.4  # the rest is the gateway's, which stops first, and the stores'
+
+SECRETS = {GRANT_KEY}  # it checks what gateways sign, and knows nothing else of them
 
 
 def triton_part(
     stack: StackSettings,
     triton: TritonSettings,
+    trust: Mapping[str, str],
     *,
     repositories: Sequence[Path],
     backends: Path,
@@ -33,8 +37,8 @@ def triton_part(
     return Part(
         name="triton",
         command=tuple(line),
-        environment=wheel.environment(os.environ)
-        | {ADDRESS_VARIABLE: f"{reachable(triton.host)}:{triton.grpc_port}"},
+        environment=wheel.environment(environment(trust, secrets=SECRETS))
+        | {OWN_GRPC: f"{reachable(triton.host)}:{triton.grpc_port}"},
         ports={"http": triton.http_port, "grpc": triton.grpc_port, "metrics": triton.metrics_port},
         stop_s=stack.stop_s * SHARE_OF_STOP,
         is_alive=partial(ask, "/v2/health/live"),

@@ -1,21 +1,17 @@
 """What the nvidia-pytriton wheel brings, and what its Triton needs to run from a wheel."""
 
-import importlib.util
 import os
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from serving.stack.errors import StackError
 from serving.stack.host import libpython_folder
+from serving.stack.packages import package_folder
 
 
 def _site_packages() -> Path:
-    spec = importlib.util.find_spec("pytriton")
-    if spec is None or not spec.submodule_search_locations:
-        raise StackError("the package nvidia-pytriton is not installed; `make install` brings it")
-    return Path(spec.submodule_search_locations[0]).parent
+    return package_folder("pytriton", "nvidia-pytriton").parent
 
 
 def server_folder() -> Path:

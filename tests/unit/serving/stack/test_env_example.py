@@ -1,40 +1,51 @@
-"""`.env.example` against the settings classes."""
+"""`.env.example` against the Settings classes, and those against the catalogue."""
 
-import re
-from enum import Enum
+import importlib
+import pkgutil
 from pathlib import Path
 
 import pytest
-from pydantic_settings import BaseSettings
 
-from gateway.settings import GatewaySettings
-from serving.stack.settings import StackSettings, TritonSettings, WorkerSettings, variable
+import control_plane
+import gateway
+import serving
+from serving.cli.config import example_text
+from serving.settings.base import Settings
+from serving.settings.table import variables
+from serving.stack.catalogue import all_settings, known_variables
 
 EXAMPLE = Path(__file__).parents[4] / ".env.example"
-CLASSES = (StackSettings, TritonSettings, WorkerSettings, GatewaySettings)
 
 
-def written() -> dict[str, str]:
-    return dict(re.findall(r"^# ([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
+def test_the_example_is_what_the_command_prints():
+    """`conch config example > .env.example` after a change of the settings."""
+    assert EXAMPLE.read_text() == example_text()
 
 
-def shown(default: object) -> str:
-    if default is None:
-        return ""
-    if isinstance(default, bool):
-        return str(default).lower()
-    return str(default.value if isinstance(default, Enum) else default)
+def test_every_variable_is_in_the_example_with_its_default():
+    lines = EXAMPLE.read_text().splitlines()
+    for settings in all_settings():
+        for row in variables(settings):
+            assert f"# {row.name}={row.default}" in lines
 
 
-@pytest.mark.parametrize("settings", CLASSES)
-def test_every_variable_is_in_the_example_with_its_default(settings: type[BaseSettings]) -> None:
-    defaults = {
-        variable(settings, name): shown(field.get_default(call_default_factory=True))
-        for name, field in settings.model_fields.items()
-    }
-    assert defaults == {name: written().get(name) for name in defaults}
+@pytest.mark.parametrize("settings", all_settings())
+def test_every_variable_says_what_it_is(settings):
+    assert [row.name for row in variables(settings) if not row.description.endswith(".")] == []
 
 
-def test_the_example_has_no_other_variables() -> None:
-    known = {variable(cls, field) for cls in CLASSES for field in cls.model_fields}
-    assert written().keys() == known
+def test_no_two_classes_have_the_same_variable():
+    rows = [row.name for settings in all_settings() for row in variables(settings)]
+    assert sorted(rows) == sorted(known_variables())
+
+
+def test_every_settings_class_is_in_the_catalogue():
+    for package in (serving, gateway, control_plane):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.endswith("settings") or ".settings." in module.name:
+                importlib.import_module(module.name)
+    assert set(all_settings()) == {cls for cls in Settings.__subclasses__() if is_ours(cls)}
+
+
+def is_ours(cls: type) -> bool:
+    return cls.__module__.split(".")[0] in ("serving", "gateway", "control_plane")

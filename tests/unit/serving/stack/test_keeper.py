@@ -23,7 +23,7 @@ FAST = {"health_interval_s": 0.02, "start_timeout_s": 2.0}
 class Patient:
     """A part whose health is set by the test."""
 
-    def __init__(self, command=SLEEP, warm_up=None):
+    def __init__(self, command=SLEEP, **more):
         self.is_well = True
         self.ends = 0
         self.part = Part(
@@ -35,7 +35,7 @@ class Patient:
             is_alive=self.ask,
             is_ready=lambda _pid: self.ask(),
             after_end=self.ended,
-            **({"warm_up": warm_up} if warm_up else {}),
+            **more,
         )
 
     async def ask(self):
@@ -121,6 +121,51 @@ async def test_failed_warm_up_of_the_first_start_is_raised(tmp_path):
             await task
 
 
+async def test_part_that_is_not_vital_may_come_up_later_than_at_the_first_start(tmp_path):
+    patient = Patient(("bash", "-c", f"test -e {tmp_path}/well && sleep 60"), is_vital=False)
+    patient.is_well = False
+    async with kept(tmp_path, patient) as (keeper, task):
+        await until(lambda: keeper.health is Health.RESTARTING)
+        assert not task.done()
+        (tmp_path / "well").touch()
+        patient.is_well = True
+        await until(lambda: keeper.was_ready.is_set())
+
+
+async def test_part_is_prepared_before_every_start(tmp_path):
+    prepared = []
+
+    async def prepare():
+        prepared.append(keeper_of["it"].pid)
+
+    keeper_of = {}
+    patient = Patient(prepare=prepare)
+    async with kept(tmp_path, patient) as (keeper, _):
+        keeper_of["it"] = keeper
+        await until(lambda: keeper.health is Health.READY)
+        os.kill(keeper.pid, signal.SIGKILL)
+        await until(lambda: keeper.restarts == 1 and keeper.health is Health.READY)
+    assert prepared == [None, None]
+
+
+async def test_part_that_cannot_be_prepared_is_told(tmp_path):
+    async def prepare():
+        raise PermissionError(13, "Permission denied", "/data")
+
+    async with kept(tmp_path, Patient(prepare=prepare)) as (_, task):
+        with pytest.raises(StackError, match=r"patient cannot be prepared: .*'/data'"):
+            await task
+
+
+async def test_part_is_asked_to_end_by_its_own_signal(tmp_path):
+    line = f"trap 'touch {tmp_path}/asked; exit' INT; sleep 60 & wait"
+    patient = Patient(("bash", "-c", line), stop_signal=signal.SIGINT)
+    async with kept(tmp_path, patient) as (keeper, _):
+        await until(lambda: keeper.health is Health.READY)
+        await until(lambda: len(reaper.members(keeper.pid)) == 2)
+    assert (tmp_path / "asked").exists()
+
+
 async def test_part_that_never_answers_is_told_with_the_variable(tmp_path):
     patient = Patient()
     patient.is_well = False
@@ -131,7 +176,7 @@ async def test_part_that_never_answers_is_told_with_the_variable(tmp_path):
 
 async def test_command_that_does_not_exist_is_a_stack_error(tmp_path):
     async with kept(tmp_path, Patient(("/nonexistent/command",))) as (_, task):
-        with pytest.raises(StackError, match="patient cannot be started"):
+        with pytest.raises(StackError, match=r"patient cannot be started"):
             await task
 
 

@@ -2,7 +2,6 @@ import stat
 
 import pytest
 
-from serving.stack import api_key
 from serving.stack.errors import StackError
 from serving.stack.layout import Layout, write_private
 
@@ -15,7 +14,8 @@ def test_folders_with_secrets_and_state_are_private(tmp_path):
     layout = Layout(tmp_path / "a" / "var")
     layout.prepare()
     layout.prepare()
-    assert mode(layout.run) == mode(layout.secrets) == 0o700
+    private = (layout.run, layout.secrets, layout.gateway)
+    assert {mode(folder) for folder in private} == {0o700}
 
 
 def test_mode_of_a_folder_that_was_there_is_kept(tmp_path):
@@ -38,19 +38,3 @@ def test_private_file_replaces_a_public_one(tmp_path):
     assert path.read_text() == "new"
     assert mode(path) == 0o600
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_key_is_made_once_and_private(tmp_path):
-    path = tmp_path / "api_key"
-    api_key.ensure(path)
-    first = path.read_text()
-    api_key.ensure(path)
-    assert path.read_text() == first
-    assert mode(path) == 0o600
-
-
-def test_key_has_four_parts_of_url_safe_characters():
-    kind, stage, identity, secret = api_key.new_key().split("_")
-    assert (kind, stage, len(identity), len(secret)) == ("ck", "live", 10, 43)
-    assert (identity + secret).isalnum()
-    assert api_key.new_key() != api_key.new_key()
