@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import subprocess
+from collections.abc import Callable, ItemsView
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,35 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from pydantic_settings import BaseSettings
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
+from control_plane.settings import ControlSettings
 from gateway.settings import GatewaySettings
 from serving.cli.main import app
-from serving.stack.settings import StackSettings, TritonSettings, WorkerSettings, variable
+from serving.settings.base import load
+from serving.settings.secret_files import read_secret
+from serving.settings.stores import DatabaseSettings, RedisSettings
+from serving.settings.trust import TrustSettings
+from serving.stack.catalogue import known_variables
+from serving.stack.redis import DURABLE, executable
+from serving.stack.settings import StackSettings, TritonSettings
 
 ROOT = Path(__file__).parents[3]
-SETTINGS: tuple[type[BaseSettings], ...] = (
-    GatewaySettings,
-    StackSettings,
-    TritonSettings,
-    WorkerSettings,
-)
-NVIDIAS_OWN = {"TRTLLM_ORCHESTRATOR"}
+IMAGES_OWN = {
+    "triton-gpu": {"TRTLLM_ORCHESTRATOR"},
+    "postgres": {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE"},
+}
+SECRETS = {"admin_key", "api_key", "grant_key", "key_pepper", "postgres_password", "redis_password"}
+PUBLISHED = {
+    "control-plane": ["127.0.0.1:8090:8090"],
+    "gateway": ["127.0.0.1:8080:8080", "127.0.0.1:8085:8085"],
+    "prometheus": ["127.0.0.1:9090:9090"],
+}
 PROFILES = ("cpu", "gpu")
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
-FILES_OF_THE_OPERATOR = {"./var/models", "./var/secrets/api_key"}
+FILES_OF_THE_OPERATOR = {"./var/models"}
 
 
 def compose(**variables: str) -> dict[str, Any]:
@@ -67,37 +80,96 @@ def source_and_rest(volume: str | dict[str, Any]) -> tuple[str, bool]:
     return source, rest.endswith(":ro")
 
 
-def test_each_profile_is_one_triton_the_gateway_and_prometheus() -> None:
+@pytest.fixture
+def mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Sets what a service is told, its secrets being files of 32 letters."""
+
+    def mount(name: str) -> None:
+        for variable, value in SERVICES[name]["environment"].items():
+            secret = value.removeprefix("/run/secrets/")
+            if secret != value:
+                assert secret in SERVICES[name]["secrets"]
+                (tmp_path / secret).write_text(f"{secret:x<32}\n")
+            monkeypatch.setenv(variable, value if secret == value else str(tmp_path / secret))
+
+    return mount
+
+
+def test_each_profile_is_one_triton_and_what_is_around_it() -> None:
+    around = {"control-plane", "gateway", "postgres", "prometheus", "redis"}
     for profile in PROFILES:
-        assert set(of_profile(profile)) == {f"triton-{profile}", "gateway", "prometheus"}
+        assert set(of_profile(profile)) == {f"triton-{profile}", *around}
 
 
 def test_commands_are_the_projects_own() -> None:
     conch = typer.main.get_command(app)
-    commands = {name: given["command"] for name, given in SERVICES.items()}
-    assert commands["gateway"][:2] == ["python", "-m"]
-    assert importlib.util.find_spec(f"{commands['gateway'][2]}.__main__")
+    commands = {name: given.get("command") for name, given in SERVICES.items()}
+    for name in ("gateway", "control-plane"):
+        assert commands[name][:2] == ["python", "-m"]
+        assert importlib.util.find_spec(f"{commands[name][2]}.__main__")
     assert commands["triton-cpu"][0] == "conch"
     assert commands["triton-cpu"][1] in conch.list_commands(typer.Context(conch))
     assert commands["triton-gpu"][0] == "tritonserver"
 
 
-def test_environment_holds_only_settings(service: dict[str, Any]) -> None:
-    known = {variable(settings, field) for settings in SETTINGS for field in settings.model_fields}
-    assert set(service.get("environment", ())) <= known | NVIDIAS_OWN
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_environment_holds_only_settings(name: str) -> None:
+    told = set(SERVICES[name].get("environment", ()))
+    assert told <= known_variables() | IMAGES_OWN.get(name, set())
 
 
-def test_settings_take_the_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in SERVICES["triton-cpu"]["environment"].items():
-        monkeypatch.setenv(name, value)
+def test_triton_takes_what_it_is_told(mounted: Callable[[str], None]) -> None:
+    mounted("triton-cpu")
     assert StackSettings().served_name == "demo"
     assert TritonSettings().http_port == 8000
-    for name, value in SERVICES["gateway"]["environment"].items():
-        monkeypatch.setenv(name, value)
-    key = tmp_path / "api_key"
-    key.write_text("ck_live_secret\n")
-    monkeypatch.setenv("GATEWAY_API_KEY_FILE", str(key))
-    assert GatewaySettings().key() == "ck_live_secret"
+    assert read_secret("CONCH_GRANT_KEY")
+
+
+def test_the_gateway_takes_what_it_is_told(mounted: Callable[[str], None]) -> None:
+    mounted("gateway")
+    assert load(GatewaySettings).governed
+    assert load(RedisSettings).address.hosts == (("redis", 6379),)
+    assert load(TrustSettings)
+
+
+def test_the_control_plane_takes_what_it_is_told(mounted: Callable[[str], None]) -> None:
+    mounted("control-plane")
+    assert load(ControlSettings).admin_key_file
+    assert load(DatabaseSettings).url == "postgresql://conch@postgres:5432/conch"
+    assert load(DatabaseSettings).password
+    assert load(TrustSettings)
+
+
+def test_gateways_and_triton_sign_and_check_with_the_same_key() -> None:
+    for name in ("gateway", "triton-cpu", "triton-gpu"):
+        assert SERVICES[name]["environment"]["CONCH_GRANT_KEY_FILE"] == "/run/secrets/grant_key"
+
+
+def test_redis_keeps_what_it_acknowledged_and_asks_for_the_password(tmp_path: Path) -> None:
+    """Its program, with the server of the wheel in place of the image's."""
+    (tmp_path / "redis_password").write_text("sesame\n")
+    (tmp_path / "valkey-server").symlink_to(executable())
+    program = SERVICES["redis"]["command"][2].replace("$$", "$")
+    program = program.replace("/run/secrets", str(tmp_path)).replace("/data", str(tmp_path))
+    program = program.replace("END\n", "END\nport 0\nunixsocket redis.sock\n", 1)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    line = ["sh", "-ec", program]
+    with subprocess.Popen(line, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL) as server:
+        try:
+            assert _config_of(tmp_path / "redis.sock") >= DURABLE.items()
+        finally:
+            server.terminate()
+
+
+def _config_of(socket: Path) -> ItemsView[str, str]:
+    retry = Retry(ConstantBackoff(0.02), retries=250)
+    with Redis(unix_socket_path=str(socket), password="sesame", retry=retry) as client:
+        found: dict[str, str] = client.config_get("*")
+    return {_text(name): _text(value) for name, value in found.items()}.items()
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -109,7 +181,7 @@ def test_the_gateway_finds_triton(profile: str) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_prometheus_scrapes_triton_and_gateway(profile: str) -> None:
+def test_prometheus_scrapes_all_that_is_ours(profile: str) -> None:
     config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     targets = {
         job["job_name"]: target
@@ -119,33 +191,58 @@ def test_prometheus_scrapes_triton_and_gateway(profile: str) -> None:
     }
     ports = {
         "gateway": GatewaySettings.model_fields["metrics_port"].default,
+        "control-plane": ControlSettings.model_fields["port"].default,
         "triton": TritonSettings.model_fields["metrics_port"].default,
     }
     assert targets == {name: f"{name}:{port}" for name, port in ports.items()}
     assert ports.keys() <= addresses(of_profile(profile))
 
 
-def test_only_gateway_and_prometheus_are_published_and_on_the_loopback() -> None:
+def test_only_what_asks_for_a_key_and_prometheus_are_published_and_on_the_loopback() -> None:
     published = {name: given["ports"] for name, given in SERVICES.items() if "ports" in given}
-    assert published == {
-        "gateway": ["127.0.0.1:8080:8080"],
-        "prometheus": ["127.0.0.1:9090:9090"],
-    }
-    for (port,) in published.values():
-        assert ip_address(port.partition(":")[0]).is_loopback
+    assert published == PUBLISHED
+    for ports in published.values():
+        assert all(ip_address(port.partition(":")[0]).is_loopback for port in ports)
 
 
-def test_triton_is_on_the_internal_network_only() -> None:
-    assert compose()["networks"]["inside"] == {"internal": True}
+def test_triton_and_the_stores_are_on_internal_networks_only_and_not_on_the_same() -> None:
+    for network in ("inside", "stores"):
+        assert compose()["networks"][network] == {"internal": True}
     for profile in PROFILES:
         assert set(SERVICES[f"triton-{profile}"]["networks"]) == {"inside"}
+    for store in ("postgres", "redis"):
+        assert SERVICES[store]["networks"] == ["stores"]
+
+
+def test_who_needs_a_store_is_on_its_network() -> None:
+    reachable = {name for name, given in SERVICES.items() if "stores" in given["networks"]}
+    assert reachable == {"control-plane", "gateway", "postgres", "redis"}
+
+
+def test_only_the_control_plane_knows_of_the_database() -> None:
+    for name, given in SERVICES.items():
+        told = given.get("environment", {})
+        assert (name == "control-plane") == ("DATABASE_URL" in told)
 
 
 def test_no_secret_is_in_the_file() -> None:
-    assert compose()["secrets"] == {"api_key": {"file": "./var/secrets/api_key"}}
-    assert SERVICES["gateway"]["environment"]["GATEWAY_API_KEY_FILE"] == "/run/secrets/api_key"
-    assert not [name for given in SERVICES.values() for name in given if name == "env_file"]
-    assert "GATEWAY_API_KEY" not in SERVICES["gateway"]["environment"]
+    files = {name: secret["file"] for name, secret in compose()["secrets"].items()}
+    assert files == {name: f"./var/secrets/{name}" for name in SECRETS}
+    assert compose(CONCH_SECRETS="/run/k")["secrets"]["api_key"] == {"file": "/run/k/api_key"}
+    for given in SERVICES.values():
+        assert "env_file" not in given
+        told = given.get("environment", {})
+        assert not [name for name in told if name.endswith(("KEY", "PASSWORD", "PEPPER"))]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_gets_the_secrets_it_is_told_of_and_no_others(name: str) -> None:
+    given = SERVICES[name]
+    named = set(
+        re.findall(r"/run/secrets/(\w+)", str([given.get("environment"), given.get("command")]))
+    )
+    assert set(given.get("secrets", ())) == named
+    assert given["group_add"] == ["1000"]
 
 
 def test_mounted_paths_are_in_git_or_the_operators(service: dict[str, Any]) -> None:

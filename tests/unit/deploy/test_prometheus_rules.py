@@ -1,4 +1,4 @@
-"""Prometheus' rules are about metrics that the gateway has."""
+"""Prometheus' rules are about metrics that the gateway and the control plane have."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from control_plane.usage.metrics import UsageMetrics
 from gateway.metrics import Metrics
+from gateway.policy import Policy
+from gateway.quota_metrics import QuotaMetrics
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "prometheus"
 GROUPS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"]
@@ -21,11 +24,15 @@ def name_of(rule: dict[str, Any]) -> str:
 
 
 def exported() -> set[str]:
-    """The names of the gateway's samples, before any was counted."""
+    """The names of all samples, before any was counted."""
+    metrics = Metrics()
+    metrics.watch_policy(Policy())
+    QuotaMetrics(metrics.registry)
+    UsageMetrics(metrics.registry)
     kinds = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
     return {
         family.name + suffix
-        for family in Metrics().registry.collect()
+        for family in metrics.registry.collect()
         for suffix in kinds[family.type]
     }
 
