@@ -2,8 +2,6 @@
 
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_ports
+
+from serving.stack.layout import Layout
+from serving.stack.postgres_home import remove_home
+
+pytest_plugins = ["stores"]
 
 ROOT = Path(__file__).parents[1]
 CONCH = Path(sys.executable).with_name("conch")
 SHARED = Path("/dev/shm")
-PORTS = range(20000, 30000)  # below those that the kernel gives to outgoing connections
 WORKERS = 2
 UP_TIMEOUT_S = 180.0
 DOWN_TIMEOUT_S = 20.0
@@ -34,6 +37,7 @@ class Stack:
     triton_http: str
     triton_metrics_url: str
     gateway_metrics_url: str
+    control_url: str
     model: str = "demo"
     printed: str = ""
     shm_prefixes: list[str] = field(default_factory=list)
@@ -89,12 +93,17 @@ class Stack:
     def processes(self) -> list[str]:
         """Command lines of all that descends from this stack, wherever it has gone."""
         mark = f"CONCH_VAR={self.var}".encode()
-        return [line for entry in Path("/proc").glob("[0-9]*") if (line := _line(entry, mark))]
+        data = (self.var / "postgres").resolve()
+        return [
+            line for entry in Path("/proc").glob("[0-9]*") if (line := _line(entry, mark, data))
+        ]
 
 
-def _line(process: Path, mark: bytes) -> str:
+def _line(process: Path, mark: bytes, data: Path) -> str:
     try:
-        if mark in (process / "environ").read_bytes().split(b"\0"):
+        environment = (process / "environ").read_bytes().split(b"\0")
+        # PostgreSQL writes its titles over the environment of its processes.
+        if mark in environment or (process / "cwd").readlink().is_relative_to(data):
             return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         pass
@@ -102,12 +111,14 @@ def _line(process: Path, mark: bytes) -> str:
 
 
 def new_stack(var: Path, **variables: str) -> Stack:
-    http, grpc, metrics, gateway, *gateway_metrics = _free_ports(4 + WORKERS)
+    http, grpc, metrics, gateway, front, control, *gateway_metrics = free_ports(6 + WORKERS)
     ports = {
         "TRITON_HTTP_PORT": http,
         "TRITON_GRPC_PORT": grpc,
         "TRITON_METRICS_PORT": metrics,
         "GATEWAY_PORT": gateway,
+        "GATEWAY_GRPC_PORT": front,
+        "CONTROL_PORT": control,
         "GATEWAY_METRICS_PORT": gateway_metrics[0],
     }
     return Stack(
@@ -121,25 +132,9 @@ def new_stack(var: Path, **variables: str) -> Stack:
         triton_grpc=f"127.0.0.1:{grpc}",
         triton_http=f"http://127.0.0.1:{http}",
         triton_metrics_url=f"http://127.0.0.1:{metrics}/metrics",
+        control_url=f"http://127.0.0.1:{control}",
         gateway_metrics_url=f"http://127.0.0.1:{gateway_metrics[0]}/metrics",
     )
-
-
-def _free_ports(count: int) -> list[int]:
-    while True:
-        first = random.choice(PORTS)
-        ports = list(range(first, first + count))
-        if all(_is_free(port) for port in ports):
-            return ports
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 @contextmanager
@@ -149,6 +144,7 @@ def _ended(stack: Stack) -> Iterator[Stack]:
         yield stack
     finally:
         stack.down()
+        remove_home(Layout(stack.var))
     assert stack.processes() == []
     assert stack.shared_memory() == []
     assert not (stack.var / "run" / "stack.json").exists()

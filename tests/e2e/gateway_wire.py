@@ -59,12 +59,13 @@ class Peer:
 
     @asynccontextmanager
     async def connection(
-        self, *, receive_bytes: int | None = None
+        self, *, receive_bytes: int | None = None, source: str = "127.0.0.1"
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         where = urlsplit(self.url)
         plain = socket.socket()
         if receive_bytes is not None:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        plain.bind((source, 0))
         plain.setblocking(False)
         await asyncio.get_running_loop().sock_connect(plain, (where.hostname, where.port))
         limit = receive_bytes or 2**22
@@ -154,11 +155,13 @@ async def gateway(triton_url: str, **settings: str) -> AsyncIterator[tuple[Peer,
 
     It is asked to end when the block does, and must do so in good order.
     """
-    port, metrics_port = free_port(), free_port()
+    port, metrics_port, grpc_port = free_port(), free_port(), free_port()
     variables = {
+        "GATEWAY_GOVERNED": "false",
         "GATEWAY_API_KEY": "sk-test",
         "GATEWAY_PORT": str(port),
         "GATEWAY_METRICS_PORT": str(metrics_port),
+        "GATEWAY_GRPC_PORT": str(grpc_port),
         "GATEWAY_TRITON_URL": triton_url,
         **{f"GATEWAY_{name}": value for name, value in settings.items()},
     }

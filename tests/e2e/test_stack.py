@@ -7,6 +7,9 @@ import subprocess
 import httpx
 import pytest
 
+PARTS = ("redis", "postgres", "control-plane", "triton", "gateway")
+SECRETS = {"admin_key", "api_key", "grant_key", "key_pepper", "postgres_password", "redis_password"}
+
 
 def test_printed_curl_line_streams_an_answer(stack):
     line = next(line for line in stack.printed.splitlines() if "curl -N" in line)
@@ -24,19 +27,48 @@ def test_env_file_is_all_that_a_client_needs_and_private(stack):
         f"OPENAI_BASE_URL={stack.base_url}",
         f"OPENAI_API_KEY={stack.api_key}",
         f"CONCH_MODEL={stack.model}",
+        f"CONCH_CONTROL_URL={stack.control_url}",
     ]
+
+
+def test_key_is_printed_with_its_limits_and_the_owners_once(stack):
+    owner = (stack.var / "secrets" / "admin_key").read_text().strip()
+    assert f"{stack.api_key} (no limits)" in stack.printed
+    assert stack.control_url in stack.printed
+    assert stack.printed.count(owner) == 1
+    assert owner not in (stack.var / "log" / "supervisor.log").read_text()
+
+
+def test_secrets_are_private_and_on_no_command_line_and_in_no_log(stack):
+    files = list((stack.var / "secrets").iterdir())
+    assert {path.name for path in files} == SECRETS
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    told = "\n".join(stack.processes())
+    logged = "".join(path.read_text() for path in (stack.var / "log").iterdir())
+    for path in files:
+        assert path.read_text().strip() not in told + logged
 
 
 def test_status_lists_parts_and_models(stack):
     done = stack.conch("status")
     assert done.returncode == 0, done.stdout
-    for name in ("triton", "gateway", "demo", "demo_engine", "demo_ensemble", stack.base_url):
+    for name in (
+        "redis",
+        "postgres",
+        "control-plane",
+        "triton",
+        "gateway",
+        "demo",
+        "demo_engine",
+        "demo_ensemble",
+        stack.base_url,
+    ):
         assert name in done.stdout
 
 
 def test_logs_show_every_part(stack):
     lines = stack.conch("logs", "-n", "1000").stdout.splitlines()
-    assert {line.partition(" | ")[0] for line in lines} >= {"gateway", "supervisor", "triton"}
+    assert {line.partition(" | ")[0] for line in lines} >= {"supervisor", *PARTS}
     assert any("successfully loaded 'demo'" in line for line in lines)
 
 
@@ -47,7 +79,7 @@ def test_second_start_is_refused_in_one_line(stack):
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("variable", ["GATEWAY_PORT", "TRITON_GRPC_PORT"])
+@pytest.mark.parametrize("variable", ["GATEWAY_PORT", "TRITON_GRPC_PORT", "CONTROL_PORT"])
 def test_taken_port_is_told_with_its_variable(stack, make_stack, variable):
     taken = stack.variables[variable]
     done = make_stack(**{variable: taken}).conch("up")
@@ -57,9 +89,14 @@ def test_taken_port_is_told_with_its_variable(stack, make_stack, variable):
 
 
 def test_given_triton_is_used_and_not_started(stack, make_stack):
-    other = make_stack(TRITON_URL=stack.triton_grpc, GATEWAY_WORKERS="2")
+    other = make_stack(
+        TRITON_URL=stack.triton_grpc,
+        CONCH_GRANT_KEY_FILE=str(stack.var / "secrets" / "grant_key"),
+        GATEWAY_WORKERS="2",
+    )
     other.up()
-    assert [part["name"] for part in other.state()["parts"]] == ["gateway", "gateway-1"]
+    started = {part["name"] for part in other.state()["parts"]}
+    assert started == {*PARTS, "gateway-1"} - {"triton"}
     with httpx.Client(headers=other.authorization, trust_env=False) as client:
         assert client.get(f"{other.base_url}/models").status_code == 200
     other.down()

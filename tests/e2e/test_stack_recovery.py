@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 
 import httpx
-import psutil
 import pytest
+from processes import ENGINE, part_of_triton
+from waiting import allowed, until
 
 BACK_S = 10.0
+PARTS = ("redis", "postgres", "control-plane", "triton", "gateway")
 STOP_S = 5.0
 LONG = {"max_tokens": 400, "min_tokens": 400, "temperature": 1.0, "seed": 1}
 
@@ -36,23 +38,15 @@ def answer(stack, **options) -> Iterator[str]:
         yield from (line for line in r.iter_lines() if line.startswith("data: "))
 
 
+def is_ready(stack, part: str) -> bool:
+    return any(p["name"] == part and p["health"] == "ready" for p in stack.state()["parts"])
+
+
 def is_serving(stack) -> bool:
     try:
         return "data: [DONE]" in list(answer(stack, max_tokens=4))
     except httpx.HTTPError:
         return False
-
-
-def allowed(seconds: float) -> float:
-    """Promises are made for a machine with nothing else to do; a busy one gets more time."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
-def until(condition, seconds: float) -> None:
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < allowed(seconds), "waited in vain"
-        time.sleep(0.05)
 
 
 class Reader(threading.Thread):
@@ -95,9 +89,14 @@ def test_killed_gateway_is_back(victim):
     until(lambda: is_serving(victim), BACK_S)
 
 
-def part_of_triton(stack, mark: str) -> psutil.Process:
-    processes = psutil.Process(stack.pid_of("triton")).children(recursive=True)
-    return next(process for process in processes if mark in " ".join(process.cmdline()))
+@pytest.mark.parametrize("part", ["redis", "postgres", "control-plane"])
+def test_killed_store_or_control_plane_is_back_and_nobody_else_falls(victim, part):
+    others = [name for name in PARTS if name != part]
+    restarts = {name: victim.restarts_of(name) for name in PARTS}
+    os.kill(victim.pid_of(part), signal.SIGKILL)
+    until(lambda: victim.restarts_of(part) > restarts[part] and is_ready(victim, part), BACK_S)
+    until(lambda: is_serving(victim), BACK_S)
+    assert {name: victim.restarts_of(name) for name in others}.items() <= restarts.items()
 
 
 def running_in_bls(stack) -> float:
@@ -109,7 +108,7 @@ def running_in_bls(stack) -> float:
 def test_killed_step_loop_breaks_streams_off_at_once_and_is_back_without_triton(victim):
     restarts = victim.restarts_of("triton")
     readers = reading(victim, 4)
-    part_of_triton(victim, "serving.engines.worker").kill()
+    part_of_triton(victim, ENGINE).kill()
     until(lambda: not any(reader.is_alive() for reader in readers), 2)
     assert all(reader.broke_off for reader in readers)
     until(lambda: is_serving(victim), BACK_S)
@@ -141,3 +140,10 @@ def test_second_start_reaches_a_token_in_time_and_stops_in_time(victim):
     os.kill(victim.state()["pid"], signal.SIGTERM)
     until(lambda: victim.processes() == [], STOP_S)
     assert victim.shared_memory() == []
+
+
+def test_stack_whose_database_is_away_starts_with_the_policy_it_had_and_serves(victim):
+    victim.up(DATABASE_URL="postgresql://conch@127.0.0.1:1/conch")
+    assert is_serving(victim)
+    assert "its limits are not known" in victim.printed
+    assert not is_ready(victim, "control-plane")
