@@ -13,7 +13,7 @@ COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .PHONY: help up down venv install install-dev lint format types imports unit contract integration \
-	e2e test test-full bench models loadtest lock clean
+	e2e test test-full bench bench-governance models loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ test-full: test ## The same at full scale
 
 bench: install-dev ## Measure engine, BLS model and gateway side by side
 	$(BIN)/python -m loadtests.bench
+
+bench-governance: install-dev ## Measure what key, quota and usage cost at the gateway
+	$(BIN)/python -m loadtests.bench.governance
 
 models: install ## Write the demo's Triton models and the grammar probe from their definitions
 	$(BIN)/python -m enginebuild.repository model_repository

@@ -35,5 +35,8 @@ def _name(command: list[str]) -> str:
         "tritonserver": "triton",
         "serving.engines.worker": "engine",
         "-m gateway": "gateway",
+        "-m control_plane": "control plane",
+        "redis-server": "redis",
+        "postgres": "postgres",
     }
     return next((name for part, name in names.items() if part in text), "other")
