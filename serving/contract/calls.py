@@ -47,7 +47,8 @@ class Guide:
 class Call:
     """One request to a model. Exactly one of `text`, `input_ids` and `messages` is set.
 
-    `grant` is a signed statement of what it may do; None: no more than anybody.
+    `adapter` is the name of a LoRA adapter of the model; None: the model as it is. `grant` is a
+    signed statement of what it may do; None: no more than anybody.
     """
 
     text: str | None = None
@@ -55,6 +56,7 @@ class Call:
     messages: tuple[Message, ...] | None = None
     sampling: Sampling = field(default_factory=Sampling)
     guide: Guide | None = None
+    adapter: str | None = None
     n: int = 1
     deadline_ms: int | None = None
     is_streamed: bool = False

@@ -4,6 +4,7 @@ ConchError
 ├── InvalidRequest                400  the request itself is wrong
 │   ├── UnsupportedParameter      400  understood, but the deployed engine cannot honour it
 │   ├── PromptTooLong             400  prompt and answer do not fit the model's context
+│   ├── UnfitAdapter              400  an adapter that was not made for the engine
 │   └── PayloadTooLarge           413  more bytes than the service accepts
 ├── Unauthenticated               401  no credentials, or ones that are not (or no longer) good
 ├── Forbidden                     403  known, but not allowed to do this
@@ -11,6 +12,7 @@ ConchError
 ├── NotFound                      404  no such thing, or one that the caller may not see
 ├── Conflict                      409  it exists already, or has changed in between
 ├── ModelNotFound                 404  no such model is deployed
+├── AdapterNotFound               404  the model has no adapter of that name
 ├── RouteNotFound                 404  no such endpoint
 ├── MethodNotAllowed              405  the endpoint exists, with another method
 ├── Refused                       503  could be served, but not now
@@ -23,6 +25,7 @@ ConchError
 │   ├── AddressLimited            429  too many failed keys or connections from one address
 │   ├── QuotaUnavailable          503  quotas cannot be asked for, and the policy is to refuse
 │   ├── QueueFull                 503  too many requests wait already
+│   ├── AdaptersBusy              503  every adapter in the engine is in use: no room for another
 │   └── Expired                   504  its deadline passed first
 ├── Cancelled                     499  the client went away or cancelled
 ├── Unavailable                   503  a part that this needs cannot be reached or is not ready
@@ -67,6 +70,12 @@ class PromptTooLong(InvalidRequest):
     """Prompt and requested answer exceed the context or the KV cache; gives both numbers."""
 
     code = "context_length_exceeded"
+
+
+class UnfitAdapter(InvalidRequest):
+    """An adapter for another base model, with a module or a rank that the engine does not take."""
+
+    code = "unfit_adapter"
 
 
 class PayloadTooLarge(InvalidRequest):
@@ -118,6 +127,13 @@ class ModelNotFound(ConchError):
     status = 404
 
 
+class AdapterNotFound(ConchError):
+    """The model has no adapter of that name, or the caller may not use it."""
+
+    code = "adapter_not_found"
+    status = 404
+
+
 class RouteNotFound(ConchError):
     """No such endpoint."""
 
@@ -134,20 +150,23 @@ class MethodNotAllowed(ConchError):
 
 
 class Refused(ConchError):
-    """Could be served, but not now; one word in the response, the log and the metric."""
+    """Could be served, but not now; one word in the response, the log and the metric.
+
+    `retry_after_s` is when it is worth trying again, where that is known.
+    """
 
     code = "saturated"
     status = 503
     is_retryable = True
+    retry_after_s: float | None = None
 
 
 class QuotaExceeded(Refused):
-    """A limit is used up. `retry_after_s` is when it is worth trying again."""
+    """A limit is used up."""
 
     code = "quota_exceeded"
     status = 429
     kind: ClassVar[str] = "requests"  # `type` of OpenAI's error object
-    retry_after_s: float | None = None
 
 
 class QuotaRequests(QuotaExceeded):
@@ -190,7 +209,6 @@ class AddressLimited(Refused):
 
     code = "address_limited"
     status = 429
-    retry_after_s: float | None = None
 
 
 class QuotaUnavailable(Refused):
@@ -203,6 +221,12 @@ class QueueFull(Refused):
     """As many requests wait as may wait."""
 
     code = "queue_full"
+
+
+class AdaptersBusy(Refused):
+    """The engine's LoRA cache is full of adapters that are in use."""
+
+    code = "adapters_busy"
 
 
 class Expired(Refused):

@@ -107,7 +107,7 @@ BLS_INPUTS: tuple[Tensor, ...] = (
     *_singles("STRING", "guided_decoding_guide_type", "guided_decoding_guide"),
     # Conch's own
     Tensor("input_ids", "INT32", (-1,)),
-    *_singles("STRING", "messages", "response_format", "grant"),
+    *_singles("STRING", "messages", "response_format", "grant", "adapter", "control"),
     *_singles("INT32", "deadline_ms"),
 )
 
@@ -119,7 +119,7 @@ BLS_OUTPUTS: tuple[Tensor, ...] = (
     *TIMING_OUTPUTS,
     *_singles("INT32", "num_input_tokens", "num_output_tokens"),
     # Conch's own: JSON, each absent where it has nothing to say
-    *_singles("STRING", "logprobs", "finish_reason", "usage", "timings"),
+    *_singles("STRING", "logprobs", "finish_reason", "usage", "timings", "control"),
 )
 
 # The classic ensemble: names of NVIDIA's preprocessing and postprocessing models.

@@ -103,6 +103,8 @@ def _encode_options(call: Call) -> dict[str, Array]:
     if call.guide is not None:
         arrays["guided_decoding_guide_type"] = single("STRING", call.guide.kind)
         arrays["guided_decoding_guide"] = single("STRING", call.guide.text)
+    if call.adapter is not None:
+        arrays["adapter"] = single("STRING", call.adapter)
     if call.n != 1:
         arrays["num_return_sequences"] = single("INT32", call.n)
     if call.deadline_ms is not None:
@@ -140,6 +142,7 @@ def decode_call(arrays: Arrays) -> Call:
         messages=_messages(arrays),
         sampling=_sampling(arrays),
         guide=_guide(arrays),
+        adapter=_scalar(arrays, "adapter", _text),
         n=1 if n is None else n,
         deadline_ms=deadline_ms,
         is_streamed=_flag(arrays, "stream"),

@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 
 from serving.contract.errors import (
-    AddressLimited,
     ConchError,
     InvalidRequest,
     MethodNotAllowed,
     QuotaExceeded,
+    Refused,
     Unavailable,
 )
 
@@ -37,7 +37,7 @@ def _type(error: ConchError) -> str:
 
 def error_headers(error: ConchError) -> dict[str, str]:
     """The headers that go with it: when to try again, which methods there are."""
-    if isinstance(error, QuotaExceeded | AddressLimited) and error.retry_after_s is not None:
+    if isinstance(error, Refused) and error.retry_after_s is not None:
         return {
             "retry-after": str(math.ceil(error.retry_after_s)),
             "retry-after-ms": str(math.ceil(error.retry_after_s * 1e3)),
