@@ -133,7 +133,7 @@ def model_code(suffix: str) -> str:
 
 def demo() -> Deployment:
     """The demo model that ships with Conch."""
-    return Deployment("demo", "../../demo_engine/1/model.gguf")
+    return Deployment("demo", "../../demo_engine/1/model")
 
 
 def _steps(name: str) -> tuple[EnsembleStep, ...]:

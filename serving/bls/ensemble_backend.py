@@ -42,7 +42,7 @@ class PostprocessingModel:
 
 def load_language(config: ModelConfig) -> Language:
     """The language of the model that `config` names. Raises what Triton reports as the reason."""
-    path = Path(config.version_dir) / (config.parameter("model") or "model.gguf")
+    path = Path(config.version_dir) / (config.parameter("model") or "model")
     try:
         return Language.load(path)
     except (OSError, ValueError) as error:

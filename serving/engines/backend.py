@@ -213,7 +213,7 @@ class EngineModel:
 def settings_of(config: ModelConfig) -> EngineSettings:
     """The engine's settings out of config.pbtxt's parameters. Raises a load error."""
     return EngineSettings(
-        model_path=Path(config.version_dir) / (config.parameter("model") or "model.gguf"),
+        model_path=Path(config.version_dir) / (config.parameter("model") or "model"),
         kv_tokens=config.number("max_tokens_in_paged_kv_cache", 32768),
         max_num_seqs=config.number("max_num_sequences", 64),
         max_num_batched_tokens=config.number("max_num_tokens", 512),

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def demo_model() -> Path:
-    return ROOT / "model_repository" / "demo_engine" / "1" / "model.gguf"
+    return ROOT / "model_repository" / "demo_engine" / "1" / "model"
 
 
 class Watched:

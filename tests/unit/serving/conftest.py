@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from serving.text.tokenizer import Tokenizer
 
-DEMO_MODEL = Path(__file__).parents[3] / "model_repository" / "demo_engine" / "1" / "model.gguf"
+DEMO_MODEL = Path(__file__).parents[3] / "model_repository" / "demo_engine" / "1" / "model"
 
 settings.register_profile("bounded", max_examples=25, deadline=None, print_blob=False)
 settings.load_profile("bounded")

@@ -1,6 +1,5 @@
 """Tokenizers out of tokenizer.json and out of a GGUF file's own vocabulary say the same."""
 
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,9 +20,9 @@ PIECES = ["▁", "a", "b", "c", "▁a", "ab", "bc", "▁ab", "abc", "▁abc", "�
 
 
 @pytest.fixture(scope="module")
-def lone_gguf(demo_model, tmp_path_factory) -> Path:
-    """The demo model's weights without the files beside them."""
-    return Path(shutil.copy(demo_model, tmp_path_factory.mktemp("alone") / "model.gguf"))
+def lone_gguf() -> Path:
+    """The demo model as one file, with nothing beside it."""
+    return Path(__file__).parents[4] / "build" / "demo_model" / "demo.gguf"
 
 
 @pytest.fixture(scope="module")
