@@ -9,6 +9,7 @@ import uvloop
 from control_plane.app import at_work, build, open_plane
 from control_plane.login.settings import LoginSettings
 from control_plane.plane import ControlPlane
+from control_plane.policy.initial import InitialSettings
 from control_plane.settings import ControlSettings
 from control_plane.usage.settings import UsageSettings
 from serving.contract.errors import Unavailable
@@ -24,9 +25,9 @@ GRACE_S = 1
 async def serve(settings: ControlSettings) -> None:
     """Until SIGINT or SIGTERM; raises BadSettings or Unavailable when it cannot start."""
     given = load(TrustSettings), load(DatabaseSettings), load(RedisSettings), load(LoginSettings)
-    usage = load(UsageSettings)
+    usage, initial = load(UsageSettings), load(InitialSettings).document()
     with _listen(settings) as listener:
-        async with open_plane(settings, *given) as plane, at_work(plane, usage):
+        async with open_plane(settings, *given, initial) as plane, at_work(plane, usage):
             await Server(_config(plane)).serve([listener])
 
 

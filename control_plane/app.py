@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from control_plane import errors, health
 from control_plane.access import requirements
 from control_plane.audit.endpoints import router as audit
-from control_plane.bootstrap import bootstrap
+from control_plane.bootstrap import DEFAULTS, bootstrap
 from control_plane.edge import Edge
 from control_plane.issuers.endpoints import router as issuers
 from control_plane.keys.endpoints import router as keys
@@ -30,6 +30,7 @@ from control_plane.usage.workers import usage_workers
 from control_plane.users.endpoints import router as users
 from serving.adapters import redis
 from serving.adapters.policy_feed import PolicyFeed
+from serving.contract.policy import Settings
 from serving.identity.identify import open_verifier
 from serving.settings.stores import DatabaseSettings, RedisSettings
 from serving.settings.trust import TrustSettings
@@ -47,6 +48,7 @@ async def open_plane(
     database_settings: DatabaseSettings,
     redis_settings: RedisSettings,
     login: LoginSettings,
+    initial: Settings = DEFAULTS,
 ) -> AsyncIterator[ControlPlane]:
     """The parts, with the schema at its newest and the first keys made.
 
@@ -61,14 +63,14 @@ async def open_plane(
         await db.wait(settings.start_timeout_s)
         await migrate(db.engine)
         plane = ControlPlane(settings, pepper, db, store, verifier, login)
-        await _begin(plane)
+        await _begin(plane, initial)
         yield plane
 
 
-async def _begin(plane: ControlPlane) -> None:
+async def _begin(plane: ControlPlane, initial: Settings) -> None:
     """A key that has to be shown is shown before it is good: one that nobody saw opens nothing."""
     async with plane.database.session() as session:
-        made = await bootstrap(session, plane.settings, plane.pepper)
+        made = await bootstrap(session, plane.settings, plane.pepper, initial)
         if made is not None:
             print(f"the owner's API key, shown only now: {made}", flush=True)  # noqa: T201
 

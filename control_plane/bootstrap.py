@@ -12,10 +12,11 @@ from control_plane.store.owners import has_owner
 from control_plane.store.tables import tenants
 from serving.contract.api_keys import ApiKey, digest, new_key, parse
 from serving.contract.permissions import Role
-from serving.contract.policy import Key, Project, Secret, Tenant
+from serving.contract.policy import Key, Project, Secret, Settings, Tenant
 from serving.settings.secret_files import BadSettings, first_line
 
 ACTOR = "bootstrap"
+DEFAULTS = Settings()
 TENANT = Tenant("default", "Default")
 PROJECT = Project("default/default", "default", "Default")
 OWNER = Key("", "admin", Role.OWNER, ())
@@ -24,8 +25,15 @@ ADMIN_FILE = "CONTROL_ADMIN_KEY_FILE"
 DEFAULT_FILE = "CONTROL_DEFAULT_KEY_FILE"
 
 
-async def bootstrap(session: AsyncSession, settings: ControlSettings, pepper: bytes) -> str | None:
+async def bootstrap(
+    session: AsyncSession,
+    settings: ControlSettings,
+    pepper: bytes,
+    initial: Settings = DEFAULTS,
+) -> str | None:
     """The owner's key in the clear, if one had to be made: nobody will ever see it again.
+
+    `initial` are the runtime settings of a database that has no tenant yet.
 
     Makes what was never there and changes nothing that is. Raises BadSettings for a key file that
     does not fit to what the database knows.
@@ -34,6 +42,8 @@ async def bootstrap(session: AsyncSession, settings: ControlSettings, pepper: by
     if await session.scalar(select(tenants.c.id).limit(1)) is None:
         await edit.put(TENANT, action="create")
         await edit.put(PROJECT, action="create")
+        if initial != DEFAULTS:
+            await edit.put(initial, action="create")
     if settings.admin_key_file is not None:
         await _ensure(edit, ADMIN_FILE, settings.admin_key_file, OWNER, pepper)
     if settings.default_key_file is not None:

@@ -3,6 +3,7 @@
 import os
 
 from control_plane.login.settings import LoginSettings
+from control_plane.policy.initial import InitialSettings
 from control_plane.settings import ControlSettings
 from control_plane.usage.settings import UsageSettings
 from gateway.settings import GatewaySettings
@@ -17,7 +18,7 @@ SETTINGS: dict[str, tuple[type[Settings], ...]] = {
     "the stack": (StackSettings,),
     "Triton": (TritonSettings,),
     "the gateway": (WorkerSettings, GatewaySettings),
-    "the control plane": (ControlSettings, LoginSettings, UsageSettings),
+    "the control plane": (ControlSettings, InitialSettings, LoginSettings, UsageSettings),
     "PostgreSQL": (DatabaseSettings,),
     "Redis": (RedisSettings,),
     "secrets that services share": (TrustSettings,),

@@ -1,14 +1,18 @@
 """The first start makes what is needed to begin, once; later ones change nothing."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from control_plane.bootstrap import bootstrap
+from control_plane.policy.initial import InitialSettings
 from control_plane.settings import ControlSettings
 from control_plane.store import policy_log
+from control_plane.store.edit import begin, find
 from serving.contract.api_keys import new_key, parse
-from serving.settings.base import BadSettings
+from serving.contract.policy import LogPrivacy, Settings
+from serving.settings.base import BadSettings, load
 
 
 @pytest.fixture
@@ -38,6 +42,30 @@ async def test_the_keys_in_the_files_are_good_after_the_first_start(plane, files
     default = client_of(files.default_key_file.read_text().strip())
     assert (await default.get("/v1/models")).status_code == 200
     assert (await default.get("/v1/keys")).status_code == 403
+
+
+async def test_a_new_database_starts_with_the_settings_of_the_environment(plane, monkeypatch):
+    monkeypatch.setenv("CONTROL_INITIAL_LOG_PRIVACY", "none")
+    monkeypatch.setenv("CONTROL_INITIAL_MAX_TOKENS", "500")
+    initial = load(InitialSettings).document()
+    async with plane.database.session() as session:
+        await bootstrap(session, ControlSettings(), plane.pepper, initial)
+        assert await find(session, Settings, "settings") == initial
+        changed = replace(initial, log_privacy=LogPrivacy.METADATA)
+        await (await begin(session, "an operator")).put(changed, action="change")
+        await bootstrap(session, ControlSettings(), plane.pepper, initial)
+        assert await find(session, Settings, "settings") == changed
+
+
+def test_the_initial_settings_are_those_of_the_policy():
+    assert load(InitialSettings).document() == Settings()
+
+
+def test_initial_settings_that_contradict_themselves_are_refused(monkeypatch):
+    monkeypatch.setenv("CONTROL_INITIAL_DEFAULT_MAX_TOKENS", "9")
+    monkeypatch.setenv("CONTROL_INITIAL_MAX_TOKENS", "8")
+    with pytest.raises(BadSettings, match="CONTROL_INITIAL_DEFAULT_MAX_TOKENS is more"):
+        load(InitialSettings)
 
 
 async def test_a_second_start_changes_nothing(plane, files):
