@@ -22,6 +22,7 @@ from serving.adapters.shard_streams import E, ShardStreams
 
 DEFECT_PAUSE_S = 1.0
 FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
+FORGET_EVERY_S = 3600.0
 log: structlog.stdlib.BoundLogger = structlog.get_logger("usage")
 
 
@@ -44,10 +45,10 @@ class Consumer(Generic[E]):
     name: str = field(default_factory=consumer_name)
     block_ms: int = 1000  # how long it waits for entries before it looks for stale ones
     _claim_at: float = 0.0
+    _forget_at: float = 0.0
 
     async def run(self) -> NoReturn:
         """Until it is cancelled. Entries of a batch that meets a defect come again later."""
-        await patiently(lambda: self.stream.forget_consumers(FORGOTTEN_AFTER_MS), self.metrics)
         while True:
             try:
                 await self.step()
@@ -65,6 +66,9 @@ class Consumer(Generic[E]):
 
     async def _next(self) -> list[E]:
         """Entries that a consumer died with, every now and then; or else new ones."""
+        if time.monotonic() >= self._forget_at:
+            await self.stream.forget_consumers(FORGOTTEN_AFTER_MS)
+            self._forget_at = time.monotonic() + FORGET_EVERY_S
         if time.monotonic() >= self._claim_at:
             idle_ms = round(self.settings.claim_after_s * 1e3)
             if stale := await self.stream.claim_stale(self.name, idle_ms):
