@@ -6,16 +6,18 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
-from processes import ENGINE, part_of_triton
+from processes import ENGINE, frozen, part_of_triton
 from waiting import allowed, until
 
 BACK_S = 10.0
 PARTS = ("redis", "postgres", "control-plane", "triton", "gateway")
 STOP_S = 5.0
-LONG = {"max_tokens": 400, "min_tokens": 400, "temperature": 1.0, "seed": 1}
+LONG = {"max_tokens": 900, "min_tokens": 900, "temperature": 1.0, "seed": 1}
+QUIET_S = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +70,38 @@ class Reader(threading.Thread):
         return any('"error"' in line for line in self.lines[-2:])
 
 
-def reading(stack, count: int) -> list[Reader]:
-    readers = [Reader(stack) for _ in range(count)]
-    for reader in readers:
-        reader.start()
-    assert all(reader.has_begun.wait(30) for reader in readers)
-    return readers
+@contextmanager
+def mid_stream(stack, count: int) -> Iterator[list[Reader]]:
+    """Readers in the middle of their answers; within the block the engine is frozen there.
+
+    On a busy machine an answer may be complete before the engine is caught: then from the start.
+    """
+    while True:
+        readers = [Reader(stack) for _ in range(count)]
+        for reader in readers:
+            reader.start()
+        assert all(reader.has_begun.wait(30) for reader in readers)
+        with frozen(part_of_triton(stack, ENGINE)):
+            until_quiet(readers)
+            if all(reader.is_alive() for reader in readers):
+                yield readers
+                return
+        for reader in readers:
+            reader.join()
+
+
+def until_quiet(readers: list[Reader]) -> None:
+    """Until nothing more comes of what the engine had said."""
+    seen, since = -1, time.monotonic()
+    while time.monotonic() - since < QUIET_S:
+        if (said := sum(len(reader.lines) for reader in readers)) != seen:
+            seen, since = said, time.monotonic()
+        time.sleep(QUIET_S / 10)
 
 
 def test_killed_triton_breaks_streams_off_with_an_error_and_is_back_in_time(victim):
-    (reader,) = reading(victim, 1)
-    os.kill(victim.pid_of("triton"), signal.SIGKILL)
+    with mid_stream(victim, 1) as (reader,):
+        os.kill(victim.pid_of("triton"), signal.SIGKILL)
     until(lambda: victim.restarts_of("triton") == 1 and is_serving(victim), BACK_S)
     reader.join(1)
     assert reader.broke_off
@@ -107,8 +130,8 @@ def running_in_bls(stack) -> float:
 
 def test_killed_step_loop_breaks_streams_off_at_once_and_is_back_without_triton(victim):
     restarts = victim.restarts_of("triton")
-    readers = reading(victim, 4)
-    part_of_triton(victim, ENGINE).kill()
+    with mid_stream(victim, 4) as readers:
+        part_of_triton(victim, ENGINE).kill()
     until(lambda: not any(reader.is_alive() for reader in readers), 2)
     assert all(reader.broke_off for reader in readers)
     until(lambda: is_serving(victim), BACK_S)
