@@ -5,6 +5,7 @@ The file is locked for as long as its process lives, so that another one sees wh
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,7 +47,8 @@ class SpoolFile:
         self.path = path
         self.is_own = is_own
         self.is_damaged = False
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
+        self._closing = threading.Lock()
 
     @classmethod
     def make(cls, folder: Path, name: str) -> "SpoolFile":
@@ -119,8 +121,11 @@ class SpoolFile:
         self.close()
 
     def close(self) -> None:
-        """Whoever adopts it next replays it."""
-        os.close(self._descriptor)
+        """Whoever adopts it next replays it. Closing it again, from any thread, does nothing."""
+        with self._closing:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+            self._descriptor = None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -206,3 +206,11 @@ def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path: Path):
     (tmp_path / "spool").write_text("")
     with pytest.raises(OSError, match="spool"):
         Spool(tmp_path / "spool")
+
+
+def test_a_file_can_be_closed_twice_and_closes_nobody_elses(tmp_path):
+    file = SpoolFile.make(tmp_path, "mine")
+    file.close()
+    with (tmp_path / "other").open("wb") as other:  # most likely gets the number that is free now
+        file.close()
+        other.write(b"still open")
