@@ -4,6 +4,7 @@ Its types stop here: models see request ids, dicts of arrays, and our errors.
 """
 
 import gc
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from traceback import format_exception
@@ -74,8 +75,14 @@ class Request:
 
     def fail(self, error: ConchError) -> None:
         """End the request with an error the client sees."""
-        triton_error = pb_utils.TritonError(to_wire(error), _triton_code(error))
-        self._send(pb_utils.InferenceResponse(error=triton_error), is_final=True)
+        self._fail(pb_utils.TritonError(to_wire(error), _triton_code(error)))
+
+    def fail_with(self, text: str) -> None:
+        """End the request with an error in the words of a contract that is not ours."""
+        self._fail(pb_utils.TritonError(text))
+
+    def _fail(self, error: Any) -> None:
+        self._send(pb_utils.InferenceResponse(error=error), is_final=True)
 
     def _send(self, response: Any, *, is_final: bool) -> None:
         flags = int(pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL) if is_final else 0
@@ -126,9 +133,10 @@ def release() -> None:
     gc.collect()
 
 
-def counter(name: str, description: str, model: str) -> Callable[[float], None]:
-    """A Triton counter labelled with the model; returns its `increment`."""
-    return _metric(pb_utils.MetricFamily.COUNTER, name, description, model).increment  # type: ignore[no-any-return]
+def counter(name: str, description: str, model: str, **labels: str) -> Callable[[float], None]:
+    """A Triton counter labelled with the model, and `labels`; returns its `increment`."""
+    family = pb_utils.MetricFamily.COUNTER
+    return _metric(family, name, description, model, None, **labels).increment  # type: ignore[no-any-return]
 
 
 def gauge(name: str, description: str, model: str) -> Callable[[float], None]:
@@ -148,16 +156,24 @@ _FAMILIES: dict[str, Any] = {}
 
 
 def _metric(
-    kind: Any, name: str, description: str, model: str, buckets: Sequence[float] | None = None
+    kind: Any,
+    name: str,
+    description: str,
+    model: str,
+    buckets: Sequence[float] | None = None,
+    **labels: str,
 ) -> Any:
     # A family must outlive its metrics, or Triton drops them.
     family = _FAMILIES.get(name) or pb_utils.MetricFamily(
         name=name, description=description, kind=kind
     )
     _FAMILIES[name] = family
+    # While a model is reloaded its old and its new process live at the same time. Metrics with the
+    # same labels would be one inside Triton, and the end of one process would free the other's.
+    labels = {"model": model, "pid": str(os.getpid()), **labels}
     if buckets is None:
-        return family.Metric(labels={"model": model})
-    return family.Metric(labels={"model": model}, buckets=list(buckets))
+        return family.Metric(labels=labels)
+    return family.Metric(labels=labels, buckets=list(buckets))
 
 
 def load_error(reason: str) -> Exception:

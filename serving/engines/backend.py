@@ -19,9 +19,24 @@ from serving.adapters.python_backend import (
     release,
 )
 from serving.contract.calls import Guide
-from serving.contract.errors import ConchError, EngineFailed, InternalError, InvalidRequest
+from serving.contract.errors import (
+    ConchError,
+    EngineFailed,
+    InternalError,
+    InvalidRequest,
+    UnfitAdapter,
+)
 from serving.engines.grammar import GrammarChecker
-from serving.engines.messages import Add, Cancel, EngineSettings, Progress, Update
+from serving.engines.lora_metrics import LoraMetrics
+from serving.engines.messages import (
+    Add,
+    Cancel,
+    EngineSettings,
+    Failure,
+    LoraNews,
+    Progress,
+    Update,
+)
 from serving.engines.open_requests import Open, OpenRequests
 from serving.engines.process import EngineLoadError, EngineProcess, Listener
 from serving.engines.requests import Arrays, Capacity, is_stop, parse
@@ -46,6 +61,7 @@ class EngineModel:
         self._waiting = gauge(
             "conch_engine_waiting", "Sequences waiting in the engine", config.name
         )
+        self._lora = LoraMetrics(config.name)
         self._process = EngineProcess(settings, Listener(self._on_progress, self._on_exit))
         self._capacity = self._load()
         log_info(f"{config.name}: {settings.model_path} holds {self._capacity.tokens} tokens")
@@ -75,7 +91,7 @@ class EngineModel:
         self._process.close()
         for opened in self._open.all():
             self._fail(opened, EngineFailed("the model is being unloaded; try again"))
-        del self._running, self._waiting
+        del self._running, self._waiting, self._lora
         release()
 
     def _accept(self, request: Request) -> None:
@@ -123,6 +139,7 @@ class EngineModel:
             self._process.send(Add(opened.key, opened.rows))
         except EngineFailed as error:
             self._fail(opened, error)
+        opened.rows = tuple(row.without_weights() for row in opened.rows)
         if self._open.by_key(opened.key) is None:
             self._tell_cancel(opened)  # it ended while it was being sent
 
@@ -133,6 +150,7 @@ class EngineModel:
             if opened is not None:
                 self._deliver(opened, update)
         self._show_load(progress.running, progress.waiting)
+        self._lora.show(progress.lora)
 
     def _deliver(self, opened: Open, update: Update) -> None:
         try:
@@ -144,8 +162,7 @@ class EngineModel:
 
     def _respond(self, opened: Open, update: Update) -> None:
         if update.error is not None:
-            log_error(f"request '{opened.request.id}': {update.error}")
-            self._fail(opened, EngineFailed("the engine failed in a step; send it again"))
+            self._fail_as(opened, update.error, update.failure)
             self._tell_cancel(opened)
             return
         opened.left -= update.is_last
@@ -156,6 +173,20 @@ class EngineModel:
         is_batched = len(opened.rows) > 1
         arrays = encode(update, row, arrival_ns=opened.arrival_ns, is_batched=is_batched)
         opened.request.send(arrays, is_final=is_final)
+
+    def _fail_as(self, opened: Open, error: str, failure: Failure) -> None:
+        match failure:
+            case Failure.LORA:
+                if self._open.close(opened):
+                    opened.request.fail_with(
+                        f"Executor failed process requestId {opened.key} due to the following "
+                        f"error: {error}"
+                    )
+            case Failure.UNFIT:
+                self._fail(opened, UnfitAdapter(error, param="lora_weights"))
+            case Failure.STEP:
+                log_error(f"request '{opened.request.id}': {error}")
+                self._fail(opened, EngineFailed("the engine failed in a step; send it again"))
 
     def _fail(self, opened: Open, error: ConchError) -> None:
         if self._open.close(opened):
@@ -169,6 +200,7 @@ class EngineModel:
             if opened.is_sent:
                 self._fail(opened, EngineFailed("the engine process ended; send it again"))
         self._show_load(0, 0)
+        self._lora.show(LoraNews())
         try:
             self._process.start()
         except EngineLoadError as error:
@@ -218,4 +250,6 @@ def settings_of(config: ModelConfig) -> EngineSettings:
         max_num_seqs=config.number("max_num_sequences", 64),
         max_num_batched_tokens=config.number("max_num_tokens", 512),
         threads=config.number("threads", 0) or None,
+        lora_max_adapters=config.number("lora_max_adapters", 6),
+        lora_max_rank=config.number("lora_max_rank", 64),
     )

@@ -1,6 +1,7 @@
 """What the engine's process and Triton's stub tell one another; plain data."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from serving.engines.requests import Capacity, EngineRequest
@@ -11,17 +12,30 @@ Key = tuple[int, int, int]  # request, row of its batch, sequence of that row
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Where the model is and how much of the machine it may take."""
+    """Where the model is and how much of the machine it may take.
+
+    `kv_tokens` and `max_num_seqs` are for the base model and its adapters together.
+    """
 
     model_path: Path
     kv_tokens: int
     max_num_seqs: int
     max_num_batched_tokens: int
     threads: int | None = None
+    lora_max_adapters: int = 6
+    lora_max_rank: int = 64
 
     @property
     def kv_blocks(self) -> int:
         return self.kv_tokens // BLOCK_TOKENS
+
+
+class Failure(StrEnum):
+    """Why a sequence ended with an error: whose words they are, and for whom."""
+
+    STEP = "step"  # the library's, for the log
+    LORA = "lora"  # TensorRT-LLM's words about its LoRA cache, for the client as they are
+    UNFIT = "unfit"  # ours about the adapter, for the client
 
 
 @dataclass(slots=True)
@@ -36,6 +50,7 @@ class Update:
     is_streamed: bool = False
     is_last: bool = False
     error: str | None = None
+    failure: Failure = Failure.STEP
     first_scheduled_ns: int = 0
     first_token_ns: int = 0
     last_token_ns: int = 0
@@ -71,9 +86,19 @@ class LoadFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class LoraNews:
+    """How many adapters are resident, and what came and went since the last message."""
+
+    resident: int = 0
+    load_s: tuple[float, ...] = ()
+    evictions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What the steps since the last message made, and the state of the batch."""
 
     updates: list[Update]
     running: int
     waiting: int
+    lora: LoraNews = LoraNews()

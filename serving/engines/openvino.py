@@ -1,20 +1,19 @@
-"""The step loop's engine: OpenVINO GenAI's continuous batching behind plain data.
+"""OpenVINO GenAI's continuous batching behind plain data: one pipeline, and what starts in it.
 
-Admits in order of arrival and only what surely fits into the KV cache (TensorRT-LLM's
-`guaranteed_no_evict`); knows no Triton, no pipe and no client.
+Knows no other pipeline, no Triton, no pipe and no client.
 """
 
 import os
 import shutil
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import randbits
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -25,109 +24,115 @@ import openvino_genai as genai  # noqa: E402
 from openvino_genai.py_openvino_genai import GenerationHandle, GenerationOutput  # noqa: E402
 
 from serving.contract.calls import Guide  # noqa: E402
-from serving.engines.messages import BLOCK_TOKENS, EngineSettings, Key, Update  # noqa: E402
+from serving.engines.admission import Room, Task  # noqa: E402
+from serving.engines.messages import (  # noqa: E402
+    BLOCK_TOKENS,
+    EngineSettings,
+    Failure,
+    Key,
+    Update,
+)
 from serving.engines.requests import EngineRequest  # noqa: E402
 
 
-@dataclass(slots=True)
-class _Sequence:
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """One sequence of a request on its way through the engine."""
+
     key: Key
     request: EngineRequest
-    blocks: int
     scheduled_ns: int = 0
     first_token_ns: int = 0
     made: list[int] = field(default_factory=list)
     handle: GenerationHandle | None = None
 
+    @property
+    def blocks(self) -> int:
+        """Blocks of the KV cache that it holds at its end."""
+        return -(-(len(self.request.input_ids) + self.request.max_tokens) // BLOCK_TOKENS)
 
-class OpenVinoEngine:
-    """Sequences wait, run and end; `step` moves every running one by at most one token."""
+    @property
+    def task(self) -> Task:
+        return None if self.request.lora is None else self.request.lora.task_id
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def update(
+        self, *, is_last: bool, error: str | None = None, failure: Failure = Failure.STEP
+    ) -> Update:
+        return Update(
+            self.key,
+            is_streamed=self.request.is_streamed,
+            is_last=is_last,
+            error=error,
+            failure=failure,
+            first_scheduled_ns=self.scheduled_ns,
+            first_token_ns=self.first_token_ns,
+            last_token_ns=time.monotonic_ns(),
+        )
+
+
+class Pipeline:
+    """The base model or one adapter on it; `step` moves every running sequence by a token at most.
+
+    `adapter` is the content of a safetensors file with PEFT's names. What starts must fit `room`.
+    """
+
+    def __init__(self, settings: EngineSettings, blocks: int, adapter: bytes | None = None) -> None:
         self._settings = settings
-        self._pipeline = build_pipeline(settings)
-        self._free_blocks = settings.kv_blocks
-        self._waiting: deque[_Sequence] = deque()
-        self._running: dict[Key, _Sequence] = {}
+        self._blocks = blocks
+        self._adapter = None if adapter is None else _adapter(adapter)
+        self._pipeline = build_pipeline(settings, blocks, self._adapter)
         self._next_id = 0
+        self.running: dict[Key, Sequence] = {}
+        self.used_blocks = 0
 
     @property
-    def running(self) -> int:
-        return len(self._running)
+    def room(self) -> Room:
+        places = self._settings.max_num_seqs - len(self.running)
+        return Room(self._blocks - self.used_blocks, places)
 
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
-
-    @property
-    def is_idle(self) -> bool:
-        return not self._running and not self._waiting
-
-    def add(self, key: Key, request: EngineRequest) -> None:
-        tokens = len(request.input_ids) + request.max_tokens
-        self._waiting.append(_Sequence(key, request, blocks=-(-tokens // BLOCK_TOKENS)))
-
-    def cancel(self, request_key: int) -> list[Update]:
-        """End every sequence of a request; their last updates carry no tokens."""
-        waiting = [s for s in self._waiting if s.key[0] == request_key]
-        running = [s for s in self._running.values() if s.key[0] == request_key]
-        for sequence in waiting:
-            self._waiting.remove(sequence)
-        for sequence in running:
-            self._cancel_running(sequence)
-        return [self._update(s, is_last=True) for s in (*waiting, *running)]
-
-    def step(self) -> list[Update]:
-        """Admit what fits, run one step, and return what it made. Never raises."""
-        refused = self._admit()
-        try:
-            self._pipeline.step()
-        except RuntimeError as error:
-            return refused + self._fail_all(str(error))
-        return refused + [u for s in list(self._running.values()) for u in self._read(s)]
-
-    def _admit(self) -> list[Update]:
-        """Start what fits; returns the ends of those that the library does not take."""
-        refused = []
-        while self._waiting and self._fits(self._waiting[0]):
-            sequence = self._waiting.popleft()
-            try:
-                self._start(sequence)
-            except RuntimeError as error:
-                refused.append(self._update(sequence, is_last=True, error=str(error)))
-        return refused
-
-    def _start(self, sequence: _Sequence) -> None:
+    def start(self, sequence: Sequence) -> None:
+        """Raises RuntimeError when the library does not take it."""
         self._next_id += 1
         ids = ov.Tensor(sequence.request.input_ids[None, :])
         config = _generation_config(sequence.request, sequence.key[2])
         sequence.handle = self._pipeline.add_request(self._next_id, ids, config)
         sequence.scheduled_ns = time.monotonic_ns()
-        self._free_blocks -= sequence.blocks
-        self._running[sequence.key] = sequence
+        self.used_blocks += sequence.blocks
+        self.running[sequence.key] = sequence
 
-    def _fits(self, sequence: _Sequence) -> bool:
-        has_place = len(self._running) < self._settings.max_num_seqs
-        return has_place and sequence.blocks <= self._free_blocks
+    def cancel(self, sequence: Sequence) -> None:
+        assert sequence.handle is not None
+        sequence.handle.cancel()
+        self._release(sequence)
+        if not self.running:
+            self.step()  # only in a step does the library free what was cancelled
 
-    def _read(self, sequence: _Sequence) -> Iterator[Update]:
+    def step(self) -> list[Update]:
+        """Run one step and return what it made. Never raises."""
+        try:
+            self._pipeline.step()
+        except RuntimeError as error:
+            return self._fail_all(str(error))
+        return [u for s in list(self.running.values()) for u in self._read(s)]
+
+    def _read(self, sequence: Sequence) -> Iterator[Update]:
         handle = sequence.handle
         assert handle is not None
         while handle.can_read():
             for output in handle.read().values():
                 yield self._advance(sequence, output)
 
-    def _advance(self, sequence: _Sequence, output: GenerationOutput) -> Update:
+    def _advance(self, sequence: Sequence, output: GenerationOutput) -> Update:
         is_first = not sequence.made
         sequence.first_token_ns = sequence.first_token_ns or time.monotonic_ns()
         sequence.made.extend(output.generated_ids)
         is_last = output.finish_reason != genai.GenerationFinishReason.NONE
         if not is_last and _ends_with_any(sequence.made, sequence.request.stop_sequences):
-            self._cancel_running(sequence)
+            self.cancel(sequence)
             is_last = True
         elif is_last:
             self._release(sequence)
-        update = self._update(sequence, is_last=is_last)
+        update = sequence.update(is_last=is_last)
         update.tokens = output.generated_ids
         update.is_first = is_first
         if sequence.request.has_logprobs:
@@ -135,43 +140,62 @@ class OpenVinoEngine:
             update.cum_logprob = output.score
         return update
 
-    def _update(self, sequence: _Sequence, *, is_last: bool, error: str | None = None) -> Update:
-        return Update(
-            sequence.key,
-            is_streamed=sequence.request.is_streamed,
-            is_last=is_last,
-            error=error,
-            first_scheduled_ns=sequence.scheduled_ns,
-            first_token_ns=sequence.first_token_ns,
-            last_token_ns=time.monotonic_ns(),
-        )
-
-    def _cancel_running(self, sequence: _Sequence) -> None:
-        assert sequence.handle is not None
-        sequence.handle.cancel()
-        self._release(sequence)
-
-    def _release(self, sequence: _Sequence) -> None:
-        del self._running[sequence.key]
-        self._free_blocks += sequence.blocks
+    def _release(self, sequence: Sequence) -> None:
+        del self.running[sequence.key]
+        self.used_blocks -= sequence.blocks
 
     def _fail_all(self, error: str) -> list[Update]:
         """A step that raised leaves the pipeline unusable: fail what ran, build a new one."""
-        failed = list(self._running.values())
+        failed = list(self.running.values())
         for sequence in failed:
             self._release(sequence)
-        self._pipeline = build_pipeline(self._settings)
-        return [self._update(s, is_last=True, error=error) for s in failed]
+        self._pipeline = build_pipeline(self._settings, self._blocks, self._adapter)
+        return [sequence.update(is_last=True, error=error) for sequence in failed]
 
 
-def build_pipeline(settings: EngineSettings) -> genai.ContinuousBatchingPipeline:
+def _adapter(safetensors: bytes) -> genai.Adapter:
+    return genai.Adapter(ov.Tensor(np.frombuffer(safetensors, np.uint8).copy()))
+
+
+def why_no_guides(model: Path) -> str | None:
+    """The reason why answers cannot be guided: a guide would ruin the pipeline. None: they can."""
+    vocabulary = "openvino_detokenizer.xml"
+    if model.suffix == ".gguf" or (model / vocabulary).is_file():
+        return None
+    return f"the model's folder has no {vocabulary}, which tells OpenVINO its vocabulary"
+
+
+def linear_modules(model: Path) -> frozenset[str]:
+    """The modules of an OpenVINO folder's graph that an adapter can change, by their HF names.
+
+    The library finds an adapter's tensors by these names, and drops the others without a word.
+    """
+    graph = ov.Core().read_model(model / "openvino_model.xml")
+    names = (op.get_friendly_name() for op in graph.get_ops() if op.get_type_name() == "MatMul")
+    return frozenset(
+        name.removeprefix("__module.").split("/")[0]
+        for name in names
+        if name.startswith("__module.")
+    )
+
+
+def build_pipeline(
+    settings: EngineSettings, blocks: int | None = None, adapter: genai.Adapter | None = None
+) -> genai.ContinuousBatchingPipeline:
     scheduler = genai.SchedulerConfig()
-    scheduler.num_kv_blocks = settings.kv_blocks
+    scheduler.num_kv_blocks = settings.kv_blocks if blocks is None else blocks
     scheduler.max_num_seqs = settings.max_num_seqs
     scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
     scheduler.enable_prefix_caching = True
     scheduler.dynamic_split_fuse = True
-    properties = {} if settings.threads is None else {"INFERENCE_NUM_THREADS": settings.threads}
+    properties: dict[str, Any] = {}
+    if settings.threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = settings.threads
+    if adapter is not None:
+        # The only mode that works on int8 weights without a setting per request.
+        properties["adapters"] = genai.AdapterConfig(
+            adapter, mode=genai.AdapterConfig.Mode.MODE_STATIC
+        )
     with _writable(settings.model_path) as model:
         return genai.ContinuousBatchingPipeline(str(model), scheduler, "CPU", properties)
 
@@ -240,13 +264,18 @@ class GuideCompiler:
     """Tries guides out on the model at `probe`; the engine builds it anew after a bad one."""
 
     def __init__(self, probe: Path) -> None:
-        self._engine = OpenVinoEngine(EngineSettings(probe, BLOCK_TOKENS * 4, 1, BLOCK_TOKENS))
+        blocks = 4
+        settings = EngineSettings(probe, BLOCK_TOKENS * blocks, 1, BLOCK_TOKENS)
+        self._pipeline = Pipeline(settings, blocks)
 
     def compile(self, guide: Guide) -> str | None:
         """Why `guide` does not compile, or None when it does."""
         ids = np.zeros(1, dtype=np.int64)
-        self._engine.add((0, 0, 0), EngineRequest(ids, max_tokens=1, guide=guide))
-        updates = self._engine.step()
+        try:
+            self._pipeline.start(Sequence((0, 0, 0), EngineRequest(ids, 1, guide=guide)))
+        except RuntimeError as error:
+            return str(error)
+        updates = self._pipeline.step()
         return next((update.error for update in updates if update.error is not None), None)
 
 

@@ -1,7 +1,7 @@
 """One engine request out of the tensors of the engine contract; pure, knows no engine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from serving.contract.calls import Guide
 from serving.contract.errors import InvalidRequest, PromptTooLong, UnsupportedParameter
+from serving.engines.lora_input import Lora as Lora
+from serving.engines.lora_input import read_lora
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -18,9 +20,6 @@ GUIDE_KINDS = ("json", "json_schema", "regex", "ebnf_grammar")
 # Tensors of the contract this engine cannot honour, and the value that asks for nothing.
 _NOT_HONOURED: dict[str, float | None] = {
     "embedding_bias": None,
-    "lora_task_id": None,
-    "lora_weights": None,
-    "lora_config": None,
     "bad_words_list": None,
     "beam_width": 1,
     "runtime_top_p_min": None,
@@ -55,12 +54,19 @@ class EngineRequest:
     seed: int | None = None
     n: int = 1
     guide: Guide | None = None
+    lora: Lora | None = None
     has_logprobs: bool = False
     is_streamed: bool = False
     is_input_excluded: bool = True
     has_timings: bool = False
     counts_input: bool = False
     counts_output: bool = False
+
+    def without_weights(self) -> "EngineRequest":
+        """The same with its adapter's id only: weights are large, and of use once."""
+        if self.lora is None or self.lora.tensors is None:
+            return self
+        return replace(self, lora=Lora(self.lora.task_id))
 
     @property
     def is_greedy(self) -> bool:
@@ -69,11 +75,17 @@ class EngineRequest:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What one sequence may ask for at most: prompt and answer together, ids of the vocabulary."""
+    """What one sequence may ask for at most: prompt and answer together, ids of the vocabulary.
+
+    `why_no_lora` is the reason why the engine takes no adapters, `why_no_guides` the one why it
+    cannot guide answers; None: it can.
+    """
 
     context_tokens: int
     kv_tokens: int
     vocab_size: int
+    why_no_lora: str | None = None
+    why_no_guides: str | None = None
 
     @property
     def tokens(self) -> int:
@@ -91,6 +103,8 @@ def parse(arrays: Arrays, capacity: Capacity) -> tuple[EngineRequest, ...]:
     for request in requests:
         _check_fit(request, capacity)
         _check_ids(request, capacity)
+        _check_can(request.lora, "lora_task_id", capacity.why_no_lora)
+        _check_can(request.guide, "guided_decoding_guide_type", capacity.why_no_guides)
     return requests
 
 
@@ -124,6 +138,7 @@ def _parse_row(row: Arrays) -> EngineRequest:
         seed=_integer(row, "seed", 0) if "seed" in row else None,
         n=_integer(row, "num_return_sequences", 1, low=1, high=64),
         guide=_guide(row),
+        lora=read_lora(row),
         has_logprobs=_flag(row, "return_log_probs"),
         is_streamed=_flag(row, "streaming"),
         is_input_excluded=_flag(row, "exclude_input_in_output", default=True),
@@ -154,6 +169,11 @@ def _check_ids(request: EngineRequest, capacity: Capacity) -> None:
             raise InvalidRequest(
                 f"'{name}' has the id {wrong}; ids are 0 to {capacity.vocab_size - 1}", param=name
             )
+
+
+def _check_can(asked: object | None, name: str, why_not: str | None) -> None:
+    if asked is not None and why_not is not None:
+        raise UnsupportedParameter(f"the engine cannot honour '{name}': {why_not}", param=name)
 
 
 def _input_ids(row: Arrays) -> npt.NDArray[np.int64]:

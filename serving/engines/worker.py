@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from serving.engines.engine import Engine
 from serving.engines.holding import CpuTimes, hold_s, idle_share
 from serving.engines.messages import (
     BLOCK_TOKENS,
@@ -19,17 +20,19 @@ from serving.engines.messages import (
     Cancel,
     EngineSettings,
     LoadFailed,
+    LoraNews,
     Progress,
     Ready,
     Update,
 )
-from serving.engines.openvino import OpenVinoEngine
+from serving.engines.openvino import why_no_guides
 from serving.engines.outbox import Outbox
 from serving.engines.requests import Capacity
 from serving.text.model_files import context_length, vocab_size
 
 SAMPLE_PERIOD_S = 0.1
 HEARTBEAT_S = 1.0
+LOAD_PERIOD_S = 0.005  # how often an engine that only waits for an adapter looks for it
 
 
 @dataclass(slots=True)
@@ -56,42 +59,56 @@ def _cpu_times() -> CpuTimes:
     return CpuTimes(sum(core.idle + core.iowait for core in mine), total)
 
 
-def serve(connection: Connection, engine: OpenVinoEngine) -> None:
+def serve(connection: Connection, engine: Engine) -> None:
     """Run until the pipe ends."""
-    outbox, meter, told, told_s = Outbox(), _IdleMeter(), (0, 0), 0.0
+    outbox, meter, told, told_s = Outbox(), _IdleMeter(), (0, 0, LoraNews()), 0.0
     while True:
         updates = _obey(connection, engine)
         if not engine.is_idle:
             updates += engine.step()
         now_s = time.monotonic()
         due = outbox.take(updates, now_s, hold_s(meter.read(now_s), engine.running))
-        load = (engine.running, engine.waiting)
-        if due or load != told or now_s - told_s > HEARTBEAT_S:
-            connection.send(Progress(due, *load))
-            told, told_s = load, now_s
+        state = (engine.running, engine.waiting, engine.lora_news())
+        if due or state != told or now_s - told_s > HEARTBEAT_S:
+            connection.send(Progress(due, *state))
+            told, told_s = (*state[:2], LoraNews(state[2].resident)), now_s
 
 
-def _obey(connection: Connection, engine: OpenVinoEngine) -> list[Update]:
+def _obey(connection: Connection, engine: Engine) -> list[Update]:
     """Carry out the commands that wait; with nothing to do, wait for one."""
     updates: list[Update] = []
-    while connection.poll(None if engine.is_idle and not updates else 0):
+    patience_s = _patience_s(engine)
+    while connection.poll(patience_s):
         command = connection.recv()
         if isinstance(command, Cancel):
             updates += engine.cancel(command.key)
         else:
-            _add(command, engine)
+            updates += _add(command, engine)
+        patience_s = 0.0
     return updates
 
 
-def _add(command: Add, engine: OpenVinoEngine) -> None:
-    for row, request in enumerate(command.requests):
-        for sequence in range(request.n):
-            engine.add((command.key, row, sequence), request)
+def _patience_s(engine: Engine) -> float | None:
+    if engine.is_idle:
+        return None
+    return LOAD_PERIOD_S if engine.is_loading and not engine.running else 0.0
 
 
-def _capacity(settings: EngineSettings) -> Capacity:
+def _add(command: Add, engine: Engine) -> list[Update]:
+    return [
+        update
+        for row, request in enumerate(command.requests)
+        for sequence in range(request.n)
+        for update in engine.add((command.key, row, sequence), request)
+    ]
+
+
+def _capacity(settings: EngineSettings, engine: Engine) -> Capacity:
     path = Path(settings.model_path)
-    return Capacity(context_length(path), settings.kv_blocks * BLOCK_TOKENS, vocab_size(path))
+    tokens = settings.kv_blocks * BLOCK_TOKENS
+    return Capacity(
+        context_length(path), tokens, vocab_size(path), engine.why_no_lora, why_no_guides(path)
+    )
 
 
 def main() -> None:
@@ -99,8 +116,8 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     settings: EngineSettings = connection.recv()
     try:
-        capacity = _capacity(settings)
-        engine = OpenVinoEngine(settings)
+        engine = Engine(settings)
+        capacity = _capacity(settings, engine)
     except (RuntimeError, OSError, ValueError) as error:
         connection.send(LoadFailed(str(error).strip()))
         return

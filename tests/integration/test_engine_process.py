@@ -90,6 +90,14 @@ def test_a_cancelled_request_ends(child):
     assert sum(len(update.tokens) for update in updates) < 1500
 
 
+def test_a_gguf_file_is_served_without_adapters():
+    watched = Watched(grammar.PROBE)
+    try:
+        assert "conch build" in watched.process.start().why_no_lora
+    finally:
+        watched.process.close()
+
+
 def test_a_model_that_cannot_be_loaded_is_named_with_the_reason(tmp_path):
     (tmp_path / "model.gguf").write_bytes(b"GGUF" + bytes(100))
     watched = Watched(tmp_path / "model.gguf")

@@ -15,7 +15,7 @@ from enginebuild.gguf_llama import (
     write_llama,
 )
 from serving.engines.messages import EngineSettings
-from serving.engines.openvino import OpenVinoEngine
+from serving.engines.engine import Engine
 from serving.engines.requests import EngineRequest
 from serving.text import model_files
 from serving.text.tokenizer import Tokenizer
@@ -92,7 +92,7 @@ def test_rotary_halves_become_pairs():
 @pytest.mark.parametrize("tied", [False, True])
 def test_openvino_runs_it(tmp_path, tied):
     path = written(tmp_path, tensors(tied=tied))
-    engine = OpenVinoEngine(EngineSettings(path, 256, 2, 64))
+    engine = Engine(EngineSettings(path, 256, 2, 64))
     engine.add((1, 0, 0), EngineRequest(np.arange(5, dtype=np.int64), 4))
     made = []
     while not engine.is_idle:

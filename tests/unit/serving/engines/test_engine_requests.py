@@ -1,6 +1,7 @@
 """Every tensor of the engine contract is read, or refused by its name."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,11 +105,70 @@ def test_a_guide_that_is_no_utf8_is_refused(name):
     assert error.param == name
 
 
+WEIGHTS = np.ones((1, 2, 5), np.float16)
+CONFIG = np.ones((1, 2, 3), np.int32)
+
+
+def test_an_adapter_is_named_by_its_id_with_or_without_weights():
+    assert parsed().lora is None
+    by_id = parsed(lora_task_id=2**64 - 1).lora
+    assert (by_id.task_id, by_id.tensors) == (2**64 - 1, None)
+    for columns in (3, 4):
+        config = np.ones((1, 2, columns), np.int32)
+        lora = parsed(lora_task_id=7, lora_weights=WEIGHTS, lora_config=config).lora
+        assert lora.task_id == 7
+        assert (lora.tensors.weights.shape, lora.tensors.config.shape) == ((2, 5), (2, columns))
+
+
+def test_what_is_kept_of_a_request_has_no_weights():
+    row = parsed(lora_task_id=7, lora_weights=WEIGHTS, lora_config=CONFIG, min_tokens=2)
+    kept = row.without_weights()
+    assert (kept.lora.task_id, kept.lora.tensors, kept.min_tokens) == (7, None, 2)
+    assert kept.without_weights() is kept
+    assert parsed().without_weights().lora is None
+
+
+@pytest.mark.parametrize(
+    ("tensors", "param", "told"),
+    [
+        ({"lora_weights": WEIGHTS, "lora_config": CONFIG}, "lora_task_id", "must be set"),
+        ({"lora_config": CONFIG}, "lora_task_id", "must be set"),
+        ({"lora_task_id": 1, "lora_weights": WEIGHTS}, "lora_config", "must have both"),
+        ({"lora_task_id": 1, "lora_config": CONFIG}, "lora_weights", "must have both"),
+        (
+            {"lora_task_id": 1, "lora_weights": WEIGHTS, "lora_config": CONFIG[:, :, :2]},
+            "lora_config",
+            "Invalid shape for lora_keys",
+        ),
+        (
+            {"lora_task_id": 1, "lora_weights": WEIGHTS[0], "lora_config": CONFIG},
+            "lora_weights",
+            "Invalid shape for lora_weights",
+        ),
+    ],
+)
+def test_half_an_adapter_is_refused_in_the_words_of_tensorrt_llm(tensors, param, told):
+    error = refusal(InvalidRequest, **tensors)
+    assert (error.param, told in error.message) == (param, True)
+
+
+def test_an_engine_without_adapters_says_why():
+    capacity = replace(CAPACITY, why_no_lora="it serves a GGUF file")
+    with pytest.raises(UnsupportedParameter, match="GGUF") as refused:
+        parse(request(lora_task_id=1), capacity)
+    assert refused.value.param == "lora_task_id"
+    assert parse(request(), capacity)
+
+
+def test_an_engine_that_cannot_guide_says_why():
+    capacity = replace(CAPACITY, why_no_guides="it has no vocabulary")
+    with pytest.raises(UnsupportedParameter, match="no vocabulary") as refused:
+        parse(request(guided_decoding_guide_type=b"json"), capacity)
+    assert refused.value.param == "guided_decoding_guide_type"
+
+
 REFUSED = {
     "embedding_bias": np.ones((1, 50), np.float32),
-    "lora_task_id": 1,
-    "lora_weights": np.ones((1, 1, 1), np.float16),
-    "lora_config": np.ones((1, 1, 3), np.int32),
     "bad_words_list": np.array([[[5], [1]]], np.int32),
     "beam_width": 2,
     "runtime_top_p_min": 0.1,
@@ -172,6 +232,7 @@ def test_every_tensor_of_the_contract_is_read_or_refused():
     names |= {"end_id", "num_return_sequences", "repetition_penalty", "exclude_input_in_output"}
     names |= {"presence_penalty", "frequency_penalty", "return_log_probs", "return_perf_metrics"}
     names |= {"return_num_input_tokens", "return_num_output_tokens", "stop_words_list", "pad_id"}
+    names |= {"lora_task_id", "lora_weights", "lora_config"}
     assert TABLE.keys() - read - names == set()
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from serving.contract.calls import Guide
+from serving.engines.engine import Engine
 from serving.engines.messages import EngineSettings
-from serving.engines.openvino import OpenVinoEngine
 from serving.engines.requests import EngineRequest
 from serving.text.model_files import end_ids
 
@@ -26,15 +26,15 @@ def settings(model, **fields):
 
 @pytest.fixture(scope="module")
 def engine(demo_model):
-    return OpenVinoEngine(settings(demo_model))
+    return Engine(settings(demo_model))
 
 
 @pytest.fixture(autouse=True)
 def _leaves_nothing_behind(engine):
-    free = engine._free_blocks
+    room = engine.room
     yield
     assert engine.is_idle
-    assert engine._free_blocks == free
+    assert engine.room == room
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +247,7 @@ def test_a_running_request_that_is_cancelled_leaves_at_once(engine, hello):
 
 
 def test_a_waiting_request_that_is_cancelled_never_runs(demo_model, hello):
-    engine = OpenVinoEngine(settings(demo_model, max_num_seqs=1))
+    engine = Engine(settings(demo_model, max_num_seqs=1))
     run = Run(engine)
     first, gone, last = (run.add(EngineRequest(hello, 6)) for _ in range(3))
     run.step()
@@ -277,7 +277,7 @@ def test_cancelling_what_nobody_knows_does_nothing(engine):
 
 
 def test_a_full_kv_cache_makes_others_wait_their_turn(demo_model, hello):
-    engine = OpenVinoEngine(settings(demo_model, kv_tokens=192))
+    engine = Engine(settings(demo_model, kv_tokens=192))
     run = Run(engine)
     keys = [run.add(EngineRequest(hello, 96 - len(hello))) for _ in range(5)]
     most = 0
@@ -292,7 +292,7 @@ def test_a_full_kv_cache_makes_others_wait_their_turn(demo_model, hello):
 
 def test_whatever_the_cache_holds_in_whole_blocks_can_run(demo_model):
     chosen = settings(demo_model, kv_tokens=100)
-    engine = OpenVinoEngine(chosen)
+    engine = Engine(chosen)
     prompt = np.arange(100, 164, dtype=np.int64)
     assert len(answer(engine, EngineRequest(prompt, chosen.kv_blocks * 32 - 64))) > 0
 
@@ -310,7 +310,7 @@ def test_what_the_library_refuses_fails_alone(engine, hello):
 
 
 def test_a_step_that_fails_fails_what_ran_and_nothing_after_it(demo_model, hello, end_id):
-    engine = OpenVinoEngine(settings(demo_model, max_num_seqs=2))
+    engine = Engine(settings(demo_model, max_num_seqs=2))
     run = Run(engine)
     before = run.add(EngineRequest(hello, 50))
     run.step(3)
@@ -321,7 +321,7 @@ def test_a_step_that_fails_fails_what_ran_and_nothing_after_it(demo_model, hello
     assert run.error(before) is not None
     assert run.is_ended(before)
     assert run.tokens(waiting) == answer(engine, EngineRequest(hello, 6))
-    assert engine._free_blocks == settings(demo_model).kv_blocks
+    assert engine.room.blocks == settings(demo_model).kv_blocks
 
 
 def test_a_guided_answer_follows_its_guide(engine, hello, tokenizer, end_id):
