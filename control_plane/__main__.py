@@ -3,7 +3,6 @@
 import socket
 import sys
 
-import uvicorn
 import uvloop
 
 from control_plane.app import at_work, build, open_plane
@@ -17,7 +16,7 @@ from serving.settings.base import BadSettings, load
 from serving.settings.stores import DatabaseSettings, RedisSettings
 from serving.settings.trust import TrustSettings
 from serving.web.logs import set_up_logs
-from serving.web.server import BoundedHead, Server
+from serving.web.server import CountedConnection, CountingConfig, Server
 
 GRACE_S = 1
 
@@ -31,10 +30,10 @@ async def serve(settings: ControlSettings) -> None:
             await Server(_config(plane)).serve([listener])
 
 
-def _config(plane: ControlPlane) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(plane: ControlPlane) -> CountingConfig:
+    config = CountingConfig(
         build(plane),
-        http=BoundedHead,
+        http=CountedConnection,
         ws="none",
         # CONTROL_TRUSTED_PROXIES says who is believed; uvicorn believes all of this machine.
         proxy_headers=False,
@@ -44,6 +43,8 @@ def _config(plane: ControlPlane) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+    config.connections = plane.load
+    return config
 
 
 def _listen(settings: ControlSettings) -> socket.socket:

@@ -10,23 +10,31 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy import Column, ColumnElement
 
-from control_plane.login.sessions import session_principal
+from control_plane.login.sessions import session_principal, session_token
+from control_plane.peers import address_of
 from control_plane.plane import Plane
 from control_plane.settings import ControlSettings
 from serving.contract.errors import Forbidden, NotFound
 from serving.contract.permissions import Permission
 from serving.contract.principal import Principal
-from serving.identity.addresses import client_address, networks_of
-from serving.identity.identify import Credentials, identify
+from serving.identity.identify import Credentials, bearer, identify
 
 
 async def _caller(request: Request, plane: Plane) -> Principal:
-    """Raises what `identify` raises. No connection is held while that asks an issuer."""
+    """Raises what `identify` raises. Who cannot be right costs the database nothing, and no
+    connection to it is held while an issuer is asked.
+    """
+    credentials = _credentials(request, plane.settings)
+    token = session_token(request, plane.login)
+    if token is None:
+        presented = bearer(credentials.authorization)
+        plane.verifier.screen(presented, credentials.address, time.time())
+    principal = None
     async with plane.database.session() as session:
         directory = await plane.policy.fresh(session)
-        principal = await session_principal(request, session, directory, plane.login)
+        if token is not None:
+            principal = await session_principal(token, session, directory)
     if principal is None:
-        credentials = _credentials(request, plane.settings)
         principal = await identify(credentials, directory, plane.verifier, time.time())
     structlog.contextvars.bind_contextvars(principal=principal.id, tenant=principal.tenant)
     return principal
@@ -34,9 +42,7 @@ async def _caller(request: Request, plane: Plane) -> Principal:
 
 def _credentials(request: Request, settings: ControlSettings) -> Credentials:
     header = request.headers.get("authorization")
-    peer = request.client.host if request.client else None
-    forwarded = request.headers.getlist("x-forwarded-for")
-    address = client_address(peer, forwarded, networks_of(settings.trusted_proxies))
+    address = address_of(request, settings)
     return Credentials(header.encode("latin-1") if header else None, address)
 
 

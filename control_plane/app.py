@@ -31,6 +31,7 @@ from control_plane.users.endpoints import router as users
 from serving.adapters import redis
 from serving.adapters.policy_feed import PolicyFeed
 from serving.contract.policy import Settings
+from serving.identity.addresses import AddressLoad, networks_of
 from serving.identity.identify import open_verifier
 from serving.settings.stores import DatabaseSettings, RedisSettings
 from serving.settings.trust import TrustSettings
@@ -62,7 +63,12 @@ async def open_plane(
     ):
         await db.wait(settings.start_timeout_s)
         await migrate(db.engine)
-        plane = ControlPlane(settings, pepper, db, store, verifier, login)
+        load = AddressLoad(
+            connections=settings.connections_per_address,
+            body_bytes=settings.body_bytes_per_address,
+            exempt=networks_of(settings.trusted_proxies),
+        )
+        plane = ControlPlane(settings, pepper, db, store, verifier, login, load=load)
         await _begin(plane, initial)
         yield plane
 
@@ -113,4 +119,4 @@ def build(plane: ControlPlane) -> Edge:
     for router in ROUTERS:
         app.include_router(router)
     list(requirements(app))
-    return Edge(app, plane.metrics, max_body_bytes=plane.settings.max_body_bytes)
+    return Edge(app, plane)

@@ -5,12 +5,13 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from control_plane.metrics import Metrics
+from control_plane.bodies import Body
+from control_plane.peers import address_of
+from control_plane.plane import ControlPlane
 from serving.contract.api_keys import masked
-from serving.contract.errors import PayloadTooLarge
 from serving.web import request_ids
 
 PROBES = ("/health/live", "/health/ready", "/metrics")
@@ -20,10 +21,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("control_plane")
 class Edge:
     """Wraps the application. What it did not expect is logged here, with the request id."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, *, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, plane: ControlPlane) -> None:
         self.app = app
-        self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
+        self._plane = plane
+        self._metrics = plane.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -31,29 +32,18 @@ class Edge:
             return
         request_id = request_ids.of_scope(scope)
         answered = _Answered(send, request_id)
+        address = address_of(HTTPConnection(scope), self._plane.settings)
+        body = Body(self._plane, receive, address)
         began_s = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self.app(scope, self._bounded(receive), answered.send)
+                await self.app(scope, body.receive, answered.send)
             except Exception:
                 # Its answer is sent already: the framework raises it again for the log.
                 log.exception("request_failed")
             finally:
+                body.release()
                 self._ended(scope, answered.status, time.perf_counter() - began_s)
-
-    def _bounded(self, receive: Receive) -> Receive:
-        """Raises the framework's own exception for a body that is too large: it takes no other."""
-        received = 0
-
-        async def bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_body_bytes:
-                raise HTTPException(PayloadTooLarge.status)
-            return message
-
-        return bounded
 
     def _ended(self, scope: Scope, status: int, duration_s: float) -> None:
         route = getattr(scope.get("route"), "path", "")

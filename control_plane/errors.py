@@ -1,11 +1,14 @@
 """Every exception as the error object of its kind."""
 
+from http import HTTPStatus
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from serving.contract.errors import (
+    AddressLimited,
     ConchError,
     InternalError,
     InvalidRequest,
@@ -65,6 +68,10 @@ def _of_the_framework(request: Request, error: HTTPException) -> ConchError:
         return RouteNotFound(f"no endpoint {request.method} {request.url.path[:128]}")
     if error.status_code == PayloadTooLarge.status:
         return PayloadTooLarge("the body is larger than CONTROL_MAX_BODY_BYTES allows")
+    if error.status_code == AddressLimited.status:
+        return AddressLimited("this address sends too many bytes at a time; send them in turn")
+    if error.status_code == HTTPStatus.REQUEST_TIMEOUT:
+        return InvalidRequest("the body did not arrive within CONTROL_BODY_TIMEOUT_S")
     return InvalidRequest("the body cannot be read: send one JSON object")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -13,6 +14,7 @@ from control_plane.policy_copy import PolicyCopy
 from control_plane.settings import ControlSettings
 from control_plane.store.database import Database
 from serving.adapters.redis import Redis
+from serving.identity.addresses import AddressLoad
 from serving.identity.identify import Verifier
 
 
@@ -28,6 +30,10 @@ class ControlPlane:
     login: LoginSettings = field(default_factory=LoginSettings)
     policy: PolicyCopy = field(default_factory=PolicyCopy)
     metrics: Metrics = field(default_factory=Metrics)
+    # What the clients of each address hold at a time.
+    load: AddressLoad = field(
+        default_factory=partial(AddressLoad, connections=None, body_bytes=None)
+    )
 
 
 async def _plane(request: Request) -> ControlPlane:

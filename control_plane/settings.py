@@ -33,6 +33,13 @@ class ControlSettings(Settings):
         30.0, description="How long the start waits for PostgreSQL to answer."
     )
     max_body_bytes: Count = Field(1 << 20, description="Size of a request's body at most.")
+    body_timeout_s: Seconds = Field(30.0, description="How long a request's body may take to come.")
+    connections_per_address: Count = Field(
+        256, description="Open connections of one address; trusted proxies are exempt."
+    )
+    body_bytes_per_address: Count = Field(
+        16 << 20, description="Bytes of bodies that one address sends at a time."
+    )
     publish_poll_s: Seconds = Field(
         0.5, description="How often it looks for policy that is not in Redis yet, unasked."
     )

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api import health, models
+from gateway.api import embeddings, health, models
 from gateway.api.chat import ChatReply
 from gateway.api.chat_schema import chat_ask
 from gateway.api.completions import CompletionReply
@@ -17,9 +18,11 @@ from gateway.gate import Gate
 from gateway.governance import govern
 from gateway.metrics import Metrics
 from gateway.settings import GatewaySettings
+from gateway.stages.adapters import Adapters, list_adapters
 from gateway.stages.auth import Ungoverned
 from gateway.stages.route import Catalogue
 from serving.adapters.triton import connect
+from serving.adapters.triton_embedding import embedding_models
 from serving.contract.errors import RouteNotFound
 from serving.identity.addresses import AddressLoad, networks_of
 
@@ -47,11 +50,14 @@ async def open_gate(settings: GatewaySettings, metrics: Metrics) -> AsyncIterato
             )
         )
         catalogue = Catalogue(triton.bls_models)
+        embedding = Catalogue(partial(embedding_models, triton))
         if not settings.governed:
-            yield Gate(settings, Ungoverned.of(settings.key()), catalogue, triton, load)
+            alone = Ungoverned.of(settings.key())
+            yield Gate(settings, alone, catalogue, triton, load, embeddings=embedding)
             return
         gatekeeper, governance = await opened.enter_async_context(govern(settings, metrics))
-        yield Gate(settings, gatekeeper, catalogue, triton, load, governance)
+        adapters = Adapters(partial(list_adapters, triton, governance.grant_key))
+        yield Gate(settings, gatekeeper, catalogue, triton, load, governance, adapters, embedding)
 
 
 def build(gate: Gate, metrics: Metrics, *, metrics_port: int | None = None) -> ASGIApp:
@@ -62,6 +68,7 @@ def build(gate: Gate, metrics: Metrics, *, metrics_port: int | None = None) -> A
         [
             Route("/v1/chat/completions", chat, methods=["POST"]),
             Route("/v1/completions", completions, methods=["POST"]),
+            Route("/v1/embeddings", embeddings.Endpoint(), methods=["POST"]),
             Route("/v1/models", models.list_models, methods=["GET"]),
             Route("/v1/models/{name:path}", models.get_model, methods=["GET"]),
             *PROBES,

@@ -9,6 +9,9 @@ from serving.contract.calls import Call
 class Ask:
     """What a client wants: a model by name, and one call a prompt, all with the same `n`.
 
+    `adapter` is the client's word beside the model's name, "" for none of them. Once the stage
+    `choose` has been, `model` is a base model, `adapter` that of all calls or None, and
+    `adapter_param` the field in which the client asked for it; None: a rule chose it.
     `prompt_bytes` is the size of what was sent, to guess its tokens by. `user` and `session` are
     the client's own words for whom it asks and in which conversation.
     """
@@ -18,6 +21,8 @@ class Ask:
     prompt_bytes: int = 0
     user: str | None = None
     session: str | None = None
+    adapter: str | None = None
+    adapter_param: str | None = None
     is_streamed: bool = False
     has_usage_event: bool = False
 

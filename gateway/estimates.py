@@ -61,9 +61,12 @@ class Estimates:
         known = sum(len(call.input_ids) for call in calls if call.input_ids is not None)
         prompt_tokens = known or math.ceil(prompt_bytes * self._ratios[model])
         average = math.ceil(self._answers[caller, model])
-        lengths = [(call.sampling.max_tokens or average) * call.n for call in calls]
-        is_guess = any(call.sampling.max_tokens is None for call in calls)
-        return Estimate(prompt_tokens, sum(lengths), is_guess)
+        most = [call.sampling.max_tokens for call in calls]
+        lengths = [
+            (average if length is None else length) * call.n
+            for length, call in zip(most, calls, strict=True)
+        ]
+        return Estimate(prompt_tokens, sum(lengths), is_guess=None in most)
 
     def learn_prompt(self, model: str, prompt_bytes: int, tokens: int) -> None:
         """From a request whose prompts were `prompt_bytes` of text."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from gateway.governor import Governor
 from gateway.policy import Policy
 from gateway.settings import GatewaySettings
+from gateway.stages.adapters import Adapters
 from gateway.stages.auth import Gatekeeper
 from gateway.stages.remember import Archive
 from gateway.stages.route import Catalogue
@@ -25,6 +26,10 @@ class Governance:
     grant_key: bytes = field(repr=False)
 
 
+async def _none() -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What every request passes."""
@@ -35,6 +40,8 @@ class Gate:
     triton: Triton
     load: AddressLoad
     governance: Governance | None = None
+    adapters: Adapters = field(default_factory=Adapters)
+    embeddings: Catalogue = field(default_factory=lambda: Catalogue(_none))
 
     @property
     def runtime(self) -> Settings:

@@ -10,7 +10,9 @@ WHOLE_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
 class Metrics:
-    """Labels come from closed sets (endpoints, statuses, error codes) and from deployed models."""
+    """Labels come from closed sets (endpoints, statuses, error codes), from deployed models and
+    from their adapters, "" for none.
+    """
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -18,15 +20,19 @@ class Metrics:
         self.requests = Counter(
             "conch_gateway_requests",
             "Requests answered; reason is the error code, empty where there was no error",
-            ("endpoint", "model", "status", "reason"),
+            ("endpoint", "model", "adapter", "status", "reason"),
             registry=registry,
         )
         self.in_flight = _gauge(registry, "in_flight", "endpoint", "Requests being served")
         self.cancelled = _counter(
             registry, "cancelled", "Requests cancelled, mostly by clients that hung up"
         )
-        self.prompt_tokens = _counter(registry, "prompt_tokens", "Prompt tokens of ended requests")
-        self.completion_tokens = _counter(registry, "completion_tokens", "Tokens they were given")
+        self.prompt_tokens = _counter(
+            registry, "prompt_tokens", "Prompt tokens of ended requests", "adapter"
+        )
+        self.completion_tokens = _counter(
+            registry, "completion_tokens", "Tokens they were given", "adapter"
+        )
         self.first_token = _histogram(registry, "time_to_first_token", "model", FIRST_TOKEN_S)
         self.between_tokens = _histogram(registry, "inter_token", "model", BETWEEN_TOKENS_S)
         self.duration = _histogram(registry, "request_duration", "endpoint", WHOLE_S)
@@ -41,8 +47,8 @@ class Metrics:
         age.set_function(lambda: policy.age_s)
 
 
-def _counter(registry: CollectorRegistry, name: str, what: str) -> Counter:
-    return Counter(f"conch_gateway_{name}", what, ("model",), registry=registry)
+def _counter(registry: CollectorRegistry, name: str, what: str, *labels: str) -> Counter:
+    return Counter(f"conch_gateway_{name}", what, ("model", *labels), registry=registry)
 
 
 def _gauge(registry: CollectorRegistry, name: str, label: str, what: str) -> Gauge:

@@ -1,26 +1,34 @@
-"""The path of a request: identify → read → shape → reserve → route → dispatch → settle."""
+"""The path of a request: identify → read → shape → choose → reserve → route → dispatch → settle."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.ask import Ask
 from gateway.gate import Gate
 from gateway.stages.auth import identify
+from gateway.stages.choose import choose, not_found, served_name
 from gateway.stages.dispatch import dispatch
-from gateway.stages.grant import Signer
-from gateway.stages.quota import reserve
+from gateway.stages.grant import Signer, not_taken
+from gateway.stages.quota import noted, reserve
 from gateway.stages.remember import remembered
-from gateway.stages.route import Catalogue, Model, route
+from gateway.stages.route import Model, route
 from gateway.stages.shape import shape
 from gateway.tally import Tally
 from gateway.telemetry import Record, log
 from serving.contract.calls import Chunk, FinishReason
 from serving.contract.errors import (
+    AdapterNotFound,
     BadGrant,
     Cancelled,
+    ConchError,
     EngineFailed,
     Expired,
     ModelNotFound,
@@ -38,6 +46,11 @@ class Answer:
     model: Model
     tally: Tally
     chunks: AsyncIterator[Chunk]
+
+    @property
+    def name(self) -> str:
+        """What answers: the model, or an adapter of it."""
+        return served_name(self.model.name, self.ask.adapter)
 
 
 class Caller(Protocol):
@@ -58,28 +71,50 @@ async def answer(caller: Caller, record: Record, gate: Gate) -> AsyncIterator[An
     """Take one request to its model. Leaving the block, for any reason, frees all that it holds."""
     principal = await identify(caller.credentials, gate.gatekeeper)
     record.identified(principal)
-    ask = shape(await caller.read(), gate.runtime, gate.settings.default_max_tokens)
-    record.asked(ask)
-    async with (
-        caller.staying(),
-        _governed(gate, principal, ask, record),
-        _deadline(gate),  # within what is settled: its error is how the request ended
-    ):
-        model = await route(ask.model, principal, gate.catalogue)
-        record.routed(model.name)
-        async with dispatch(
-            gate.triton,
-            model,
-            ask.calls,
-            record.request_id,
-            _signer(gate, principal),
-            concurrency=gate.settings.prompt_concurrency,
-        ) as chunks:
-            yield Answer(ask, model, record.tally, _followed(chunks, record, gate.catalogue))
+    with understanding(gate, principal, record):
+        asked = shape(await caller.read(), gate.runtime, gate.settings.default_max_tokens)
+    record.asked(asked)
+    async with caller.staying():
+        with understanding(gate, principal, record):
+            ask = await _chosen(gate, principal, asked)
+        async with (
+            governed(gate, principal, ask, record),
+            deadline(gate),  # within what is settled: its error is how the request ended
+        ):
+            model = await route(ask.model, principal, gate.catalogue)
+            _routed(gate, model, ask, record)
+            async with dispatch(
+                gate.triton,
+                model,
+                ask.calls,
+                record.request_id,
+                _signer(gate, principal),
+                concurrency=gate.settings.prompt_concurrency,
+            ) as chunks:
+                yield Answer(ask, model, record.tally, _followed(chunks, ask, record, gate))
+
+
+async def _chosen(gate: Gate, principal: Principal, ask: Ask) -> Ask:
+    rules = gate.runtime.adapter_rules
+    async with deadline(gate):
+        return await choose(ask, principal, rules, gate.catalogue, gate.adapters)
+
+
+def understanding(gate: Gate, principal: Principal, record: Record) -> AbstractContextManager[None]:
+    """What is refused within the block is accounted for, though it took no quota."""
+    if gate.governance is None:
+        return nullcontext()
+    directory = gate.governance.policy.directory
+    return noted(gate.governance.governor, directory, principal, record)
+
+
+def _routed(gate: Gate, model: Model, ask: Ask, record: Record) -> None:
+    label = gate.adapters.label(model.name, ask.adapter)
+    record.routed(model.name, ask.adapter, label=label)
 
 
 @asynccontextmanager
-async def _governed(
+async def governed(
     gate: Gate, principal: Principal, ask: Ask, record: Record
 ) -> AsyncIterator[None]:
     """Quota is taken before the block, and settled after it with what was used."""
@@ -98,7 +133,7 @@ def _signer(gate: Gate, principal: Principal) -> Signer:
 
 
 async def _followed(
-    chunks: AsyncIterator[Chunk], record: Record, catalogue: Catalogue
+    chunks: AsyncIterator[Chunk], ask: Ask, record: Record, gate: Gate
 ) -> AsyncIterator[Chunk]:
     try:
         async for chunk in chunks:
@@ -110,19 +145,27 @@ async def _followed(
             yield chunk
     except ModelNotFound:
         # It was there when the request was routed: a Triton that has come back loads it still.
-        catalogue.forget(record.model)
+        gate.catalogue.forget(record.model)
         raise Unavailable("the model is being loaded again; try again soon") from None
+    except AdapterNotFound:
+        raise _gone(gate, ask) from None
     except BadGrant as error:
         # The client has no part in it: the keys or the clocks of gateway and Triton differ.
         log.error("grant_refused", model=record.model, reason=error.message)
-        raise EngineFailed(
-            "the model server does not take this gateway's grants: CONCH_GRANT_KEY and the clocks "
-            "have to be the same at both"
-        ) from None
+        raise not_taken() from None
+
+
+def _gone(gate: Gate, ask: Ask) -> ConchError:
+    """An adapter that was there when it was chosen. Its client need not know of one by rule."""
+    adapter = ask.adapter or ""
+    gate.adapters.forget(ask.model, adapter)
+    if ask.adapter_param is None:
+        return Unavailable("the adapter of this request was just removed; send it again")
+    return not_found(ask.model, adapter, ask.adapter_param)
 
 
 @asynccontextmanager
-async def _deadline(gate: Gate) -> AsyncIterator[None]:
+async def deadline(gate: Gate) -> AsyncIterator[None]:
     timeout_s = gate.runtime.request_timeout_s or gate.settings.request_timeout_s
     try:
         async with asyncio.timeout(timeout_s):

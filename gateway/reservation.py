@@ -15,6 +15,7 @@ from serving.contract.policy import (
     Limits,
     LogPrivacy,
     Model,
+    Price,
     Project,
     Tenant,
 )
@@ -28,22 +29,24 @@ def reservation(
     directory: Directory, principal: Principal, ask: Ask, record: Record, estimate: Estimate
 ) -> Reservation:
     """Raises Forbidden for who is bound to no tenant and project that are there."""
-    tenant, project = _bound(directory, principal)
+    tenant, project = bound(directory, principal)
     model, settings = directory.model(ask.model), directory.settings
-    scopes = tuple(_scopes(principal, tenant, project, model))
+    price = price_of(model, ask.adapter)
+    scopes = tuple(_scopes(principal, tenant, project, model, price))
     limits = [model.limits, *(scope.limits for scope in scopes)]
     return Reservation(
-        event=_event(directory, principal, project, ask, record),
+        event=event_of(directory, principal, project, ask, record),
         scopes=scopes,
         input_tokens=estimate.prompt_tokens,
         output_tokens=affordable(estimate, limits),
-        price=price_of(model, None),
+        price=price,
         model_limits=None if model.limits == NO_LIMITS else model.limits,
         warn_at_percent=settings.warn_at_percent,
     )
 
 
-def _bound(directory: Directory, principal: Principal) -> tuple[Tenant, Project]:
+def bound(directory: Directory, principal: Principal) -> tuple[Tenant, Project]:
+    """Whose its usage is. Raises Forbidden."""
     tenant = None if principal.tenant is None else directory.tenant(principal.tenant)
     project = None if principal.project is None else directory.project(principal.project)
     if tenant is None or project is None or project.tenant != tenant.id:
@@ -55,10 +58,10 @@ def _bound(directory: Directory, principal: Principal) -> tuple[Tenant, Project]
 
 
 def _scopes(
-    principal: Principal, tenant: Tenant, project: Project, model: Model
+    principal: Principal, tenant: Tenant, project: Project, model: Model, price: Price
 ) -> Iterator[Scope]:
     """Those that limit something, and those whose spending a later budget has to know."""
-    is_priced = price_of(model, None) != FREE
+    is_priced = price != FREE
     of_all: tuple[tuple[str, Limits], ...] = (
         (principal.id, principal.limits),
         (f"project:{project.id}", project.limits),
@@ -72,10 +75,13 @@ def _scopes(
         yield Scope(f"model:{model.id}", of_model)
 
 
-def _event(
-    directory: Directory, principal: Principal, project: Project, ask: Ask, record: Record
+def event_of(
+    directory: Directory, principal: Principal, project: Project, ask: Ask | None, record: Record
 ) -> UsageEvent:
-    """What is known before it has run: it is `lost` unless somebody says how it ended."""
+    """What is known before it has run: it is `lost` unless somebody says how it ended.
+
+    Without `ask` it could not be understood.
+    """
     began_at = time.time() - record.age_s
     is_private = directory.privacy_of(project.id) is LogPrivacy.NONE
     return UsageEvent(
@@ -86,8 +92,9 @@ def _event(
         project=project.id,
         principal=principal.id,
         endpoint=record.endpoint,
-        model=ask.model,
+        model="" if ask is None else ask.model,
+        adapter=None if ask is None else ask.adapter,
         status=Status.LOST,
-        user=None if is_private else ask.user,
-        session=None if is_private else ask.session,
+        user=None if is_private or ask is None else ask.user,
+        session=None if is_private or ask is None else ask.session,
     )

@@ -5,18 +5,16 @@ import socket
 from contextlib import ExitStack
 from typing import Any
 
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gateway.api.errors import error_headers, error_object
 from gateway.app import build, open_gate
 from gateway.gate import Gate
 from gateway.kserve.server import Front, serve_grpc
 from gateway.metrics import Metrics
 from gateway.settings import BadSettings, GatewaySettings
 from gateway.tasks import bare_errors
-from serving.contract.errors import AddressLimited, ConchError, InvalidRequest
-from serving.web.server import BoundedHead, Server
+from serving.contract.errors import InvalidRequest
+from serving.web.server import CountedConnection, CountingConfig, Server
 
 GRACE_S = 1
 BACKLOG = 2048
@@ -24,24 +22,14 @@ BACKLOG = 2048
 KEEP_ALIVE_S = 75
 
 
-class Connection(BoundedHead):
+class Connection(CountedConnection):
     """uvicorn's protocol, with OpenAI errors for broken HTTP, and no hang-up unnoticed.
 
     uvicorn tells only the newest request of a connection that its client is gone. When a client has
     pipelined another one behind a stream, the stream would go on to nobody.
     """
 
-    config: "Config"
     _serving: RequestResponseCycle | None = None
-    _is_counted = False
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        try:
-            self.config.gate.load.connected(self._address)
-            self._is_counted = True
-        except AddressLimited as error:
-            self._turn_away(error)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
@@ -49,34 +37,15 @@ class Connection(BoundedHead):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._is_counted:
-            self.config.gate.load.disconnected(self._address)
         if self._serving is not None and not self._serving.response_complete:
             self._serving.disconnected = True
             self._serving.message_event.set()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- for text/plain
         if self._serving is None or self._serving.response_complete:
-            self._turn_away(InvalidRequest("this is not a valid HTTP request"))
+            self.turn_away(InvalidRequest("this is not a valid HTTP request"))
         else:
             self.transport.close()
-
-    @property
-    def _address(self) -> str | None:
-        return self.client[0] if self.client else None
-
-    def _turn_away(self, error: ConchError) -> None:
-        body = error_object(error)
-        headers = [*error_headers(error), (b"content-length", b"%d" % len(body))]
-        lines = [b"HTTP/1.1 %d " % error.status, *(b": ".join(header) for header in headers)]
-        self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
-        self.transport.close()
-
-
-class Config(uvicorn.Config):
-    """uvicorn's settings, and the gate that its connections come to."""
-
-    gate: Gate
 
 
 def listen(port: int, settings: GatewaySettings, *, is_shared: bool) -> socket.socket:
@@ -97,8 +66,8 @@ def listen(port: int, settings: GatewaySettings, *, is_shared: bool) -> socket.s
     return listener
 
 
-def _config(gate: Gate, metrics: Metrics, metrics_port: int) -> Config:
-    config = Config(
+def _config(gate: Gate, metrics: Metrics, metrics_port: int) -> CountingConfig:
+    config = CountingConfig(
         build(gate, metrics, metrics_port=metrics_port),
         http=Connection,
         ws="none",
@@ -112,7 +81,7 @@ def _config(gate: Gate, metrics: Metrics, metrics_port: int) -> Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    config.gate = gate
+    config.connections = gate.load
     return config
 
 

@@ -47,8 +47,9 @@ class SpoolFile:
         self.path = path
         self.is_own = is_own
         self.is_damaged = False
-        self._descriptor: int | None = descriptor
+        self._descriptor = descriptor
         self._closing = threading.Lock()
+        self._is_closed = False
 
     @classmethod
     def make(cls, folder: Path, name: str) -> "SpoolFile":
@@ -123,9 +124,9 @@ class SpoolFile:
     def close(self) -> None:
         """Whoever adopts it next replays it. Closing it again, from any thread, does nothing."""
         with self._closing:
-            if self._descriptor is not None:
+            if not self._is_closed:
                 os.close(self._descriptor)
-            self._descriptor = None
+            self._is_closed = True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -27,6 +27,7 @@ class Record:
     endpoint: str
     request_id: str
     model: str = ""
+    adapter: str | None = None
     status: int = 0
     reason: str = ""
     principal: Principal | None = None
@@ -37,6 +38,7 @@ class Record:
     _began_s: float = field(default_factory=time.perf_counter)
     _last_s: float = 0.0
     _is_streamed: bool = False
+    _adapter_label: str = ""
     _between: Histogram | None = None
 
     @property
@@ -57,8 +59,9 @@ class Record:
         self.tally = Tally(ask.choices_per_prompt)
         self._is_streamed = ask.is_streamed
 
-    def routed(self, model: str) -> None:
-        self.model = model
+    def routed(self, model: str, adapter: str | None = None, *, label: str = "") -> None:
+        """`label` is what metrics call the adapter: of a bounded set."""
+        self.model, self.adapter, self._adapter_label = model, adapter, label
         # An answer that comes whole has no first token that a client could see.
         self._between = self.metrics.between_tokens.labels(model) if self._is_streamed else None
 
@@ -82,15 +85,18 @@ class Record:
         duration_s = self.age_s
         metrics = self.metrics
         metrics.in_flight.labels(self.endpoint).dec()
-        metrics.requests.labels(self.endpoint, self.model, str(self.status), self.reason).inc()
+        metrics.requests.labels(
+            self.endpoint, self.model, self._adapter_label, str(self.status), self.reason
+        ).inc()
         metrics.duration.labels(self.endpoint).observe(duration_s)
         if self.model:
             self._count_tokens()
         self._log(duration_s)
 
     def _count_tokens(self) -> None:
-        self.metrics.prompt_tokens.labels(self.model).inc(self.tally.prompt_tokens)
-        self.metrics.completion_tokens.labels(self.model).inc(self.tally.completion_tokens)
+        of = self.model, self._adapter_label
+        self.metrics.prompt_tokens.labels(*of).inc(self.tally.prompt_tokens)
+        self.metrics.completion_tokens.labels(*of).inc(self.tally.completion_tokens)
         if self.reason == Cancelled.code:
             self.metrics.cancelled.labels(self.model).inc()
 
@@ -101,6 +107,7 @@ class Record:
             "request_ended",
             endpoint=self.endpoint,
             model=self.model,
+            adapter=self.adapter,
             status=self.status,
             reason=self.reason,
             duration_ms=round(duration_s * 1e3, 1),

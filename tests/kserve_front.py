@@ -18,7 +18,7 @@ KEY = "sk-grpc"
 HEADERS = {"authorization": f"Bearer {KEY}"}
 METADATA = tuple(HEADERS.items())
 NOWHERE = "127.0.0.1:1"
-OF_FRONT = {"is_shared", "max_calls", "stream_requests", "grace_s"}
+OF_FRONT = {"is_shared", "max_calls", "max_connections", "stream_requests", "grace_s"}
 
 
 @dataclass(frozen=True)

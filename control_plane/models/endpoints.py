@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
 
 from control_plane.access import requires
 from control_plane.models import service
@@ -15,20 +16,22 @@ from serving.contract.permissions import Permission
 from serving.contract.principal import Principal
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
-reading = requires(Permission.MODELS_READ)
+Reader = Annotated[Principal, requires(Permission.MODELS_READ)]
 Pricer = Annotated[Principal, requires(Permission.PRICES_WRITE, of_organisation=True)]
 Limiter = Annotated[Principal, requires(Permission.LIMITS_WRITE, of_organisation=True)]
 
 
-@router.get("", dependencies=[reading])
-async def list_models(session: Session, paging: Paged) -> Page[ModelView]:
-    """Those of which a price or a limit is set."""
-    return await paged(session, ModelView, models, paging)
+@router.get("")
+async def list_models(caller: Reader, session: Session, paging: Paged) -> Page[ModelView]:
+    """Those of which a price or a limit is set, and which the caller may use."""
+    page = await paged(session, ModelView, models, paging, *_usable(caller))
+    return page.model_copy(update={"data": [each.seen_by(caller) for each in page.data]})
 
 
-@router.get("/{model}", dependencies=[reading])
-async def get_model(session: Session, model: ModelName) -> ModelView:
-    return ModelView.of(await rows.one(session, models, model))
+@router.get("/{model}")
+async def get_model(caller: Reader, session: Session, model: ModelName) -> ModelView:
+    found = await rows.one(session, models, model, *_usable(caller))
+    return ModelView.of(found).seen_by(caller)
 
 
 @router.patch("/{model}/prices")
@@ -43,3 +46,8 @@ async def limit_model(
     caller: Limiter, session: Session, model: ModelName, body: LimitsBody
 ) -> ModelView:
     return ModelView.of(await service.limit(session, caller, model, body))
+
+
+def _usable(caller: Principal) -> list[ColumnElement[bool]]:
+    """What holds for the models that the caller may use."""
+    return [] if caller.models is None else [models.c.id.in_(caller.models)]

@@ -24,6 +24,7 @@ from serving.contract.principal import Principal
 router = APIRouter(prefix="/v1/policy", tags=["policy"])
 reading = requires(Permission.POLICY_READ)
 reading_all = requires(Permission.POLICY_READ, of_organisation=True)
+Reader = Annotated[Principal, reading]
 Writer = Annotated[Principal, requires(Permission.POLICY_WRITE, of_organisation=True)]
 Number = Annotated[int, Query(ge=0, le=LARGEST)]
 # The version of the settings that the change is meant for, as `ETag` said it.
@@ -50,9 +51,9 @@ async def get_diff(
     return DiffView(from_version=first, to_version=to, changes=changes)
 
 
-@router.get("/settings", dependencies=[reading])
-async def get_settings(session: Session, response: Response) -> SettingsView:
-    return _tagged(response, await service.settings(session))
+@router.get("/settings")
+async def get_settings(caller: Reader, session: Session, response: Response) -> SettingsView:
+    return _tagged(response, (await service.settings(session)).seen_by(caller))
 
 
 @router.patch("/settings")

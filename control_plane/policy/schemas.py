@@ -5,9 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Row
 
+from control_plane.policy.rules import AdapterRules, is_in_sight_of
 from control_plane.store.audit import without_secrets
 from control_plane.wire import LARGEST, UNSET, Body, Count, Second, View
-from serving.contract.policy import LogPrivacy, OnRedisDown
+from serving.contract.policy import AdapterRule, LogPrivacy, OnRedisDown
+from serving.contract.principal import Principal
 
 Percents = Annotated[
     tuple[Annotated[int, Field(ge=1, le=1000)], ...],
@@ -69,6 +71,7 @@ class SettingsPatch(Body):
     on_redis_down: OnRedisDown = UNSET
     allowance_requests_per_minute: Count = UNSET
     warn_at_percent: Percents = UNSET
+    adapter_rules: AdapterRules = UNSET
 
 
 class SettingsView(View):
@@ -85,6 +88,12 @@ class SettingsView(View):
     on_redis_down: OnRedisDown
     allowance_requests_per_minute: int
     warn_at_percent: list[int]
+    adapter_rules: list[AdapterRule]
+
+    def seen_by(self, caller: Principal) -> Self:
+        """Without what is said of other tenants and projects than the caller's."""
+        rules = [rule for rule in self.adapter_rules if is_in_sight_of(rule, caller)]
+        return self.model_copy(update={"adapter_rules": rules})
 
 
 class Rollback(Body):

@@ -22,7 +22,7 @@ class ChatReply:
             "id": f"chatcmpl-{secrets.token_hex(12)}",
             "object": "chat.completion",
             "created": int(time.time()),
-            "model": answer.model.name,
+            "model": answer.name,
             "system_fingerprint": None,
         }
         envelope = self._envelope | {"object": "chat.completion.chunk"}

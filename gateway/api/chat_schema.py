@@ -116,6 +116,7 @@ def chat_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
         user=request.end_user,
         is_streamed=call.is_streamed,
         has_usage_event=request.has_usage_event,
+        adapter=request.adapter,
     )
 
 

@@ -23,7 +23,7 @@ class CompletionReply:
             "id": f"cmpl-{secrets.token_hex(12)}",
             "object": "text_completion",
             "created": int(time.time()),
-            "model": answer.model.name,
+            "model": answer.name,
             "system_fingerprint": None,
         }
         self._frame = Frame(self._envelope, has_usage_event=answer.ask.has_usage_event)

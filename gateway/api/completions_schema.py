@@ -43,6 +43,7 @@ def completions_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
         user=request.end_user,
         is_streamed=model_call.is_streamed,
         has_usage_event=request.has_usage_event,
+        adapter=request.adapter,
     )
 
 

@@ -19,6 +19,7 @@ FAREWELL_S = 1.0
 ENDPOINTS = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
+    "/v1/embeddings": "embeddings",
     "/v1/models": "models",
     "/health/live": "health",
     "/health/ready": "health",

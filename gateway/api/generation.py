@@ -46,7 +46,7 @@ class Generation:
         if whole is None:
             await stream.end()
         else:
-            await _send_json(send, whole)
+            await send_json(send, whole)
 
 
 async def _pour(given: Answer, reply: Reply, stream: EventStream) -> None:
@@ -58,7 +58,7 @@ async def _pour(given: Answer, reply: Reply, stream: EventStream) -> None:
     await stream.push(last + DONE)
 
 
-async def _send_json(send: Send, body: bytes) -> None:
+async def send_json(send: Send, body: bytes) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -75,6 +75,8 @@ class GenerationRequest(BaseModel):
     stream_options: StreamOptions | None = None
     response_format: dict[str, Any] | None = None
     logit_bias: Annotated[Any, refused({})] = None
+    # Conch's own; "" asks for the model as it is.
+    adapter: Annotated[str, Field(strict=True, max_length=128)] | None = None
     user: EndUser | None = None
     safety_identifier: EndUser | None = None
 
@@ -122,7 +124,7 @@ def _top_k(value: int | None) -> int | None:
 def parse(schema: type[R], body: dict[str, Any], settings: GatewaySettings) -> R:
     """The body as `schema`; raises InvalidRequest or UnsupportedParameter with the field's name."""
     if settings.strict:
-        _refuse_unknown(schema, body)
+        refuse_unknown(schema, body)
     try:
         request = schema.model_validate(body)
     except ValidationError as error:
@@ -132,7 +134,8 @@ def parse(schema: type[R], body: dict[str, Any], settings: GatewaySettings) -> R
     return request
 
 
-def _refuse_unknown(schema: type[GenerationRequest], body: dict[str, Any]) -> None:
+def refuse_unknown(schema: type[BaseModel], body: dict[str, Any]) -> None:
+    """Raises InvalidRequest for a field that `schema` does not have."""
     unknown = next((name for name in body if name not in schema.model_fields), None)
     if unknown is not None:
         raise InvalidRequest(f"'{unknown[:64]}' is not a parameter", param=unknown[:64])

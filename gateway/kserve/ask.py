@@ -7,7 +7,8 @@ import orjson
 
 from gateway.api.body import is_deeper, may_be_deeper
 from gateway.ask import Ask
-from gateway.kserve.inputs import arrays_of
+from gateway.kserve.inputs import NOT_FOR_CLIENTS, arrays_of
+from gateway.kserve.models import EXPOSED
 from gateway.settings import GatewaySettings
 from serving.contract.calls import Call
 from serving.contract.errors import InvalidRequest, UnsupportedParameter
@@ -17,14 +18,17 @@ from serving.contract.wire import Array, decode_call
 EMPTY_FINAL = "triton_enable_empty_final_response"
 _PROMPTS = ("text_input", "input_ids", "messages")
 _JSON = ("messages", "response_format")
-_OUTPUTS = frozenset(tensor.name for tensor in BLS_OUTPUTS)
+_OUTPUTS = frozenset(tensor.name for tensor in BLS_OUTPUTS) - NOT_FOR_CLIENTS
 _MAX_END_USER = 256
 
 
 def ask_of(request: Any, settings: GatewaySettings, *, is_unary: bool) -> Ask:
     """Raises ConchError with the name of what is wrong. A unary call has one response only."""
-    _check_parameters(request)
-    _check_outputs(request)
+    if request.model_name in EXPOSED:
+        unary = f"'{request.model_name}' answers ModelInfer; a stream is for models that generate"
+        raise InvalidRequest(unary, param="model_name")
+    check_parameters(request)
+    check_outputs(request, _OUTPUTS)
     arrays = arrays_of(request)
     if sum(name in arrays for name in _PROMPTS) != 1:
         raise InvalidRequest(f"exactly one of {', '.join(_PROMPTS)} must be given")
@@ -38,9 +42,10 @@ def ask_of(request: Any, settings: GatewaySettings, *, is_unary: bool) -> Ask:
         request.model_name,
         (call,),
         prompt_bytes=len(b"".join(_bytes(arrays, name) for name in _PROMPTS)),
-        user=_text_parameter(request, "user"),
-        session=_text_parameter(request, "session"),
+        user=text_parameter(request, "user"),
+        session=text_parameter(request, "session"),
         is_streamed=call.is_streamed,
+        adapter=call.adapter,
     )
 
 
@@ -53,7 +58,7 @@ def _check_one_response(call: Call) -> None:
         raise InvalidRequest(several, param="num_return_sequences")
 
 
-def _check_parameters(request: Any) -> None:
+def check_parameters(request: Any) -> None:
     """Every answer ends with a response that says so, so there is nothing to enable."""
     parameters = request.parameters
     if EMPTY_FINAL in parameters and _kind(parameters[EMPTY_FINAL]) != "bool_param":
@@ -65,10 +70,11 @@ def _kind(parameter: Any) -> str | None:
     return kind
 
 
-def _check_outputs(request: Any) -> None:
+def check_outputs(request: Any, known: frozenset[str]) -> None:
+    """Raises InvalidRequest for an output that is not `known`, or cannot be had in that form."""
     for output in request.outputs:
         name = output.name[:64]
-        if output.name not in _OUTPUTS:
+        if output.name not in known:
             raise InvalidRequest(f"the model has no output '{name}'", param=name)
         if "classification" in output.parameters:
             raise UnsupportedParameter(f"'{name}' cannot be classified", param=name)
@@ -118,7 +124,7 @@ def _check_range(name: str, value: int, highest: int | None = None) -> None:
         raise InvalidRequest(f"'{name}' is {value}, it can be at most {highest}", param=name)
 
 
-def _text_parameter(request: Any, name: str) -> str | None:
+def text_parameter(request: Any, name: str) -> str | None:
     """A parameter of the request that is text; None where it is not given."""
     if name not in request.parameters:
         return None

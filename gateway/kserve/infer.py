@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway.gate import Gate
 from gateway.kserve.caller import GrpcCaller
-from gateway.kserve.models import Models
+from gateway.kserve.embedding import infer
+from gateway.kserve.models import EXPOSED, Models
 from gateway.kserve.outbox import Outbox
 from gateway.kserve.recorded import recorded, rename
 from gateway.kserve.replies import failed
@@ -36,10 +37,17 @@ class Inference:
 
     async def unary(self, rpc: Rpc, record: Record) -> Any:
         """The one response to the one request of a call."""
-
-        async def receive() -> Any:
+        async with rpc.open():
+            # Which model it is for decides on its path; nobody who is not known is read.
+            record.identified(await identify(rpc.credentials, self._gate.gatekeeper))
             request = await rpc.read_one(self._gate.settings.body_timeout_s)
             rename(record, request.id)
+            if request.model_name in EXPOSED:
+                return await infer(request, rpc, record, self._gate, self._models)
+            return await self._one(request, rpc, record)
+
+    async def _one(self, request: Any, rpc: Rpc, record: Record) -> Any:
+        async def receive() -> Any:
             return request
 
         sent: list[Any] = []
@@ -47,9 +55,7 @@ class Inference:
         async def put(message: Any) -> None:
             sent.append(message.infer_response)
 
-        caller = GrpcCaller(rpc, receive, self._gate.settings)
-        async with rpc.open():
-            await self._answer(caller, record, put)
+        await self._answer(GrpcCaller(rpc, receive, self._gate.settings), record, put)
         return sent[-1]
 
     async def stream(self, rpc: Rpc) -> None:

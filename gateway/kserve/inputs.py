@@ -1,6 +1,6 @@
 """The tensors of a ModelInferRequest as arrays. What is wrong with one is said by its name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -26,7 +26,7 @@ _CONTENTS = {
 _LENGTH_BYTES = 4
 
 
-def arrays_of(request: Any) -> dict[str, Array]:
+def arrays_of(request: Any, known: Mapping[str, Tensor] = _DECLARED) -> dict[str, Array]:
     """Every input by name, [1, …]; raises InvalidRequest or Forbidden."""
     raws = request.raw_input_contents
     if raws and len(raws) != len(request.inputs):
@@ -35,7 +35,7 @@ def arrays_of(request: Any) -> dict[str, Array]:
         )
     arrays: dict[str, Array] = {}
     for position, tensor in enumerate(request.inputs):
-        declared = _declared(tensor.name)
+        declared = _declared(tensor.name, known)
         if tensor.name in arrays:
             raise InvalidRequest(f"input '{tensor.name}' is given twice", param=tensor.name)
         _check(tensor, declared)
@@ -46,10 +46,10 @@ def arrays_of(request: Any) -> dict[str, Array]:
     return arrays
 
 
-def _declared(name: str) -> Tensor:
+def _declared(name: str, known: Mapping[str, Tensor]) -> Tensor:
     if name in NOT_FOR_CLIENTS:
         raise Forbidden(f"'{name}' is not for clients of the gateway; leave it out", param=name)
-    declared = _DECLARED.get(name)
+    declared = known.get(name)
     if declared is None:
         raise InvalidRequest(f"the model has no input '{name[:64]}'", param=name[:64])
     return declared

@@ -7,8 +7,9 @@ from tritonclient.grpc import model_config_pb2, service_pb2
 
 from gateway.gate import Gate
 from gateway.kserve.inputs import NOT_FOR_CLIENTS
+from gateway.stages.choose import check, split
 from gateway.stages.route import FRESH_S, route
-from serving.contract.errors import ModelNotFound
+from serving.contract.errors import AdapterNotFound, ModelNotFound
 from serving.contract.principal import Principal
 
 # Models beside those that generate. All others (engines, ensembles) look as if they were not there.
@@ -35,22 +36,34 @@ class Models:
 
     async def is_ready(self, name: str, version: str, principal: Principal) -> bool:
         try:
+            name = await self._model_of(name, principal)
             await self._visible(name, version, principal)
-        except ModelNotFound:
+        except (ModelNotFound, AdapterNotFound):
             return False
         return name in EXPOSED or name in await self._gate.catalogue.models()
 
     async def metadata(self, name: str, version: str, principal: Principal) -> Any:
+        name = await self._model_of(name, principal)
         await self._visible(name, version, principal)
         metadata = await self._gate.triton.metadata(name)
         _drop(metadata.inputs)
+        _drop(metadata.outputs)
         return metadata
 
     async def config(self, name: str, version: str, principal: Principal) -> Any:
+        name = await self._model_of(name, principal)
         await self._visible(name, version, principal)
         return service_pb2.ModelConfigResponse(
             config=_for_clients(await self._gate.triton.config(name))
         )
+
+    async def _model_of(self, name: str, principal: Principal) -> str:
+        """An adapter looks as its model does; raises AdapterNotFound where it is not there."""
+        model, adapter = split(name)
+        if adapter:
+            catalogue, adapters = self._gate.catalogue, self._gate.adapters
+            await check(model, adapter, principal, catalogue, adapters, param="model")
+        return model
 
     async def _visible(self, name: str, asked: str, principal: Principal) -> str:
         """The version of a model that the principal may know of; `asked` is "" for any."""
@@ -84,12 +97,12 @@ def _for_clients(config: Any) -> Any:
         backend=config.backend,
         max_batch_size=config.max_batch_size,
         input=[tensor for tensor in config.input if tensor.name not in NOT_FOR_CLIENTS],
-        output=config.output,
+        output=[tensor for tensor in config.output if tensor.name not in NOT_FOR_CLIENTS],
         model_transaction_policy=config.model_transaction_policy,
     )
 
 
-def _drop(inputs: Any) -> None:
-    kept = [tensor for tensor in inputs if tensor.name not in NOT_FOR_CLIENTS]
-    del inputs[:]
-    inputs.extend(kept)
+def _drop(tensors: Any) -> None:
+    kept = [tensor for tensor in tensors if tensor.name not in NOT_FOR_CLIENTS]
+    del tensors[:]
+    tensors.extend(kept)

@@ -13,7 +13,7 @@ from gateway.kserve.service import Service
 from gateway.metrics import Metrics
 from gateway.settings import BadSettings
 
-FAREWELL_S = 1.0
+FAREWELL_S = 5.0  # for calls to be told; the server stops as soon as the last one has been
 PING_INTERVAL_MS = 10_000
 IDLE_CONNECTION_MS = 300_000
 
@@ -24,12 +24,17 @@ class Front:
 
     `is_shared` lets other processes listen on the same port; the kernel spreads connections.
     At the end, calls have `grace_s` to end by themselves before they are told to.
+
+    `max_connections` is of all addresses together: gRPC tells nobody of a connection before it has
+    a call. Calls are counted by address, and are identified before their message is read; until
+    then gRPC holds no more of one than its flow control lets in, and never `max_body_bytes`.
     """
 
     host: str
     port: int
     is_shared: bool = False
     max_calls: int = 4096
+    max_connections: int = 1024
     stream_requests: int = 64
     grace_s: float = 1.0
 
@@ -67,6 +72,7 @@ def _options(gate: Gate, front: Front) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", int(front.is_shared)),
         ("grpc.max_receive_message_length", gate.settings.max_body_bytes),
         ("grpc.max_send_message_length", -1),
+        ("grpc.max_allowed_incoming_connections", front.max_connections),
         # A peer that answers no ping for so long is gone, and its requests with it.
         ("grpc.keepalive_time_ms", stall_ms // 2),
         ("grpc.keepalive_timeout_ms", stall_ms // 2),

@@ -1,14 +1,15 @@
 """Reserve: what a request may use is taken before it, and settled with what it used after it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 from gateway.ask import Ask
 from gateway.bill import Bill
 from gateway.estimates import Estimates
 from gateway.governor import Governor
-from gateway.reservation import reservation
+from gateway.reservation import bound, event_of, reservation
 from gateway.stages.quota_headers import quota_headers, refusal_headers
 from gateway.telemetry import Record
 from serving.contract.errors import Cancelled, ConchError, InternalError
@@ -16,6 +17,27 @@ from serving.contract.principal import Principal
 from serving.contract.quota import Admission, Reservation
 from serving.contract.usage import Status, UsageEvent
 from serving.identity.directory import Directory
+
+
+@contextmanager
+def noted(
+    governor: Governor, directory: Directory, principal: Principal, record: Record
+) -> Iterator[None]:
+    """What ends within the block, before any quota was asked for, ends in a usage event too.
+
+    It has no model, since what it asked for may never have been understood.
+    """
+    try:
+        yield
+    except BaseException as error:
+        status, reason = _ending(error)
+        if isinstance(error, ConchError) and not isinstance(error, Cancelled):
+            status = Status.REFUSED
+        _, project = bound(directory, principal)
+        event = event_of(directory, principal, project, None, record)
+        latency_ms = record.age_s * 1e3
+        governor.end(replace(event, status=status, reason=reason, latency_ms=latency_ms), None)
+        raise
 
 
 @asynccontextmanager

@@ -22,10 +22,13 @@ class Model:
 
 
 class Catalogue:
-    """The models that can answer, asked of Triton and remembered for FRESH_S."""
+    """The models that can answer, asked of Triton and remembered for `fresh_s`."""
 
-    def __init__(self, list_models: Callable[[], Awaitable[tuple[str, ...]]]) -> None:
+    def __init__(
+        self, list_models: Callable[[], Awaitable[tuple[str, ...]]], *, fresh_s: float = FRESH_S
+    ) -> None:
         self._list_models = list_models
+        self._fresh_s = fresh_s
         self._models: dict[str, Model] = {}
         self._failure: ConchError | None = None
         self._fresh_until = float("-inf")
@@ -66,7 +69,7 @@ class Catalogue:
         else:
             self._models = {name: self._seen(name) for name in names}
             self._last_seen |= dict.fromkeys(names, time.monotonic())
-            self._failure, lifetime_s = None, FRESH_S
+            self._failure, lifetime_s = None, self._fresh_s
         self._fresh_until = time.monotonic() + lifetime_s
 
     def _seen(self, name: str) -> Model:

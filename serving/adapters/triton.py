@@ -28,7 +28,8 @@ from serving.contract.errors import (
     Unavailable,
     from_wire,
 )
-from serving.contract.wire import Array, decode_chunk, encode_call
+from serving.contract.lora_refusals import refusal_of
+from serving.contract.wire import Array, decode_chunk, encode_call, single
 
 FOREIGN_ERRORS: tuple[type[Exception], ...] = (
     grpc.RpcError,
@@ -116,14 +117,49 @@ class Triton:
             return False
         return bool(reply.live)
 
-    async def bls_models(self) -> tuple[str, ...]:
-        """The names of the BLS models that are ready, and whose engine is; raises Unavailable."""
+    async def ready_models(self) -> list[str]:
+        """The names of all models that are ready; raises Unavailable."""
         request = service_pb2.RepositoryIndexRequest(ready=True)
         with our_errors():
             index = await self._stub.RepositoryIndex(request, timeout=self._timeout_s)
-            ready = {model.name for model in index.models}
-        configs = [await self.config(name) for name in sorted(ready)]
+            return sorted({model.name for model in index.models})
+
+    async def bls_models(self) -> tuple[str, ...]:
+        """The names of the BLS models that are ready, and whose engine is; raises Unavailable."""
+        ready = await self.ready_models()
+        configs = [await self.config(name) for name in ready]
         return tuple(c.name for c in configs if _is_bls(c) and _engine_of(c) in ready)
+
+    async def infer(self, request: Any) -> Any:
+        """The one response of a model that is not decoupled. Raises ConchError."""
+        with our_errors():
+            call = self._stub.ModelInfer(request)
+            self._streams.add(call)
+            try:
+                return await call
+            finally:
+                self._streams.discard(call)
+                call.cancel()
+
+    async def control(
+        self, model: str, operation: str, *, grant: str, request_id: str
+    ) -> str | None:
+        """What a BLS model answers to an operation; None from one that takes none.
+
+        It waits as long as connecting may take, and no longer. Raises ConchError.
+        """
+        if not _takes_operations(await self.config(model)):
+            return None
+        arrays = {"control": single("STRING", operation), "grant": single("STRING", grant)}
+        with our_errors():
+            stream = self._stub.ModelStreamInfer(timeout=self._timeout_s)
+        try:
+            async with aclosing(
+                responses(stream, infer_request(model, arrays, request_id))
+            ) as answers:
+                return await _operated(answers)
+        finally:
+            stream.cancel()
 
     async def metadata(self, model: str) -> Any:
         """Triton's ModelMetadataResponse. Raises ConchError."""
@@ -180,6 +216,15 @@ async def _chunks(stream: Any, request: Any) -> AsyncGenerator[Chunk, None]:
             yield _chunk(response)
 
 
+async def _operated(answers: AsyncIterator[Any]) -> str:
+    async for response in answers:
+        told = InferResult(response).as_numpy("control")
+        if told is not None:
+            text: bytes = told.flat[0]
+            return text.decode()
+    raise EngineFailed("the model server ended an operation without an answer")
+
+
 def _chunk(response: Any) -> Chunk:
     # Nearly every chunk is one string, and NumPy costs more than all the rest of its way.
     if len(response.outputs) == 1 and response.outputs[0].name == "text_output":
@@ -209,6 +254,10 @@ def raw_bytes(array: Array) -> bytes:
 def _is_bls(config: Any) -> bool:
     is_decoupled = config.model_transaction_policy.decoupled
     return is_decoupled and any(tensor.name == "messages" for tensor in config.input)
+
+
+def _takes_operations(config: Any) -> bool:
+    return any(tensor.name == "control" for tensor in config.input)
 
 
 def _engine_of(config: Any) -> str:
@@ -260,7 +309,7 @@ def _of_rpc(status: Any, details: str) -> ConchError:
 
 def from_text(text: str) -> ConchError:
     """Our error for the text of a failed response: the one it carries, or what Triton means."""
-    carried = from_wire(text)
+    carried = from_wire(text) or refusal_of(text)
     if carried is not None:
         return carried
     kind = next((kind for phrase, kind in _PHRASES if phrase.search(text)), EngineFailed)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from serving.cli.adapter_rules import adapter_rules
 from serving.cli.control import control
 from serving.cli.shown import AsJson, Item, field, moment, print_json, show, show_fields, text
 from serving.cli.terminal import output
@@ -19,6 +20,7 @@ VERSIONS = {
 }
 STYLES = {"-": "red", "+": "green"}
 policy = typer.Typer(no_args_is_help=True, help="Versions of the policy, and runtime settings.")
+policy.add_typer(adapter_rules, name="adapter-rules")
 
 
 @policy.command("show")

@@ -2,3 +2,6 @@
 
 OWN_GRPC = "CONCH_TRITON_GRPC"
 """host:port of the gRPC of their own Triton, where it is not the usual one."""
+
+OWN_ADAPTERS = "CONCH_ADAPTERS"
+"""The folder for adapters that are added while it runs, one folder a base model in it."""

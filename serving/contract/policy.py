@@ -175,6 +175,22 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterRule:
+    """Requests for `model` that say nothing of adapters get this one. The first rule that holds
+    counts; one whose adapter the caller may not use, or the model does not have, does not hold.
+
+    None for `tenant` or `project`: whichever it is. `contains`: the last message of the user, or
+    the prompt, has one of these phrases, in capitals or not; none: whatever it says.
+    """
+
+    model: str
+    adapter: str
+    tenant: str | None = None
+    project: str | None = None
+    contains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What an operator changes at run time; there is one, its id is `settings`.
 
@@ -191,6 +207,7 @@ class Settings:
     on_redis_down: OnRedisDown = OnRedisDown.REFUSE
     allowance_requests_per_minute: int = 60
     warn_at_percent: tuple[int, ...] = (80, 100)
+    adapter_rules: tuple[AdapterRule, ...] = ()
 
 
 Document = Tenant | Project | Key | User | Issuer | Model | Settings

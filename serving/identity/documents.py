@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from serving.contract.policy import KINDS, Change, Document, Limits, Price, Secret
+from serving.contract.policy import (
+    KINDS,
+    AdapterRule,
+    Change,
+    Document,
+    Limits,
+    Price,
+    Secret,
+)
 
 H = TypeVar("H", bound=Hashable)
 _KIND_OF = {kind: name for name, kind in KINDS.items()}
@@ -35,7 +43,7 @@ def _default(field: Field[Any]) -> Any:
 
 _DEFAULTS: dict[type[Any], dict[str, Any]] = {
     kind: {field.name: _default(field) for field in fields(kind)}
-    for kind in (*KINDS.values(), Limits, Price, Secret)
+    for kind in (*KINDS.values(), AdapterRule, Limits, Price, Secret)
 }
 
 

@@ -48,13 +48,25 @@ class Guesses:
             raise
         self._give_back(group)
 
+    def check(self, address: str | None, fingerprint: bytes, now: float) -> None:
+        """Raises AddressLimited where `one` would; takes nothing."""
+        if address is None or self._failed.get(fingerprint):
+            return
+        _, wait_s = self._allowance(group_of(address), now)
+        if wait_s > 0:
+            raise _limited(wait_s)
+
     def _take(self, group: str, now: float) -> None:
-        # No clock that is set back makes anybody wait longer than for a whole allowance.
-        whole_at = min(max(self._whole_at.get(group) or now, now), now + self._whole_s)
-        wait_s = whole_at + self._refill_s - now - self._whole_s
+        whole_at, wait_s = self._allowance(group, now)
         self._whole_at.put(group, whole_at if wait_s > 0 else whole_at + self._refill_s)
         if wait_s > 0:
             raise _limited(wait_s)
+
+    def _allowance(self, group: str, now: float) -> tuple[float, float]:
+        """When it is whole again, and for how long there is nothing left of it."""
+        # No clock that is set back makes anybody wait longer than for a whole allowance.
+        whole_at = min(max(self._whole_at.get(group) or now, now), now + self._whole_s)
+        return whole_at, whole_at + self._refill_s - now - self._whole_s
 
     def _give_back(self, group: str) -> None:
         whole_at = self._whole_at.get(group)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from serving.adapters import oidc
-from serving.contract.api_keys import PREFIX
+from serving.contract.api_keys import PREFIX, parse
 from serving.contract.errors import Unauthenticated
 from serving.contract.policy import User
 from serving.contract.principal import Principal
@@ -72,6 +72,21 @@ class Verifier:
         self._pepper = pepper
         self._guesses = guesses or Guesses()
         self._proofs: Recent[bytes, Proof] = Recent(REMEMBERED)
+
+    def screen(self, presented: bytes, address: str | None, now: float) -> None:
+        """Turns away who cannot be right, whatever the policy says: where that is costly to ask.
+
+        Raises Unauthenticated for what has the form of no key and no token, and AddressLimited.
+        """
+        fingerprint = hashlib.sha256(presented).digest()
+        if self._proofs.get(fingerprint) is not None:
+            return
+        text = presented.decode("latin-1")
+        if _is_token(text) or parse(text) is not None:
+            self._guesses.check(address, fingerprint, now)
+            return
+        with self._guesses.one(address, fingerprint, now):
+            raise keys.not_known()
 
     async def proof(
         self, presented: bytes, address: str | None, directory: Directory, now: float

@@ -20,7 +20,8 @@ async def client(stack) -> AsyncIterator[AsyncOpenAI]:
 
 async def test_models_are_the_ones_that_answer(client, stack):
     models = [model async for model in client.models.list()]
-    assert [(model.id, model.owned_by) for model in models] == [(stack.model, "conch")]
+    bases = [(model.id, model.owned_by) for model in models if model.parent is None]
+    assert bases == [(stack.model, "conch")]
     assert (await client.models.retrieve(stack.model)).created == models[0].created
 
 

@@ -7,13 +7,15 @@ import pytest
 from quota_world import World, a_directory, a_principal, a_record, an_ask, new_world, tokens
 
 from gateway.governor import Governor
-from gateway.stages.quota import reserve
+from gateway.stages.quota import noted, reserve
 from serving.adapters.redis import connect, shard_tag
 from serving.contract.errors import (
+    AdapterNotFound,
     Cancelled,
     EngineFailed,
     Expired,
     Forbidden,
+    InvalidRequest,
     QuotaRequests,
     QuotaTooSmall,
     QuotaUnavailable,
@@ -139,6 +141,28 @@ async def test_a_refused_request_is_an_event_too(world: World, governor: Governo
     statuses = {event.status: event.reason for event in await world.events(2)}
     assert statuses == {Status.OK: None, Status.REFUSED: "quota_requests"}
     assert world.metrics.refused.labels("quota_requests")._value.get() == 1
+
+
+async def test_what_ends_before_its_quota_is_asked_for_is_an_event_too(
+    world: World, governor: Governor
+):
+    endings: tuple[tuple[BaseException, Status], ...] = (
+        (InvalidRequest("no JSON"), Status.REFUSED),
+        (AdapterNotFound("no such adapter"), Status.REFUSED),
+        (Cancelled("the client hung up"), Status.CANCELLED),
+        (RuntimeError("a defect"), Status.FAILED),
+    )
+    for error, _ in endings:
+        noting = noted(governor, world.directory, a_principal(), a_record())
+        with pytest.raises(type(error)), noting:
+            raise error
+    events = await world.events(len(endings))
+    assert sorted((e.reason, e.status) for e in events) == sorted(
+        (getattr(error, "code", "internal_error"), status) for error, status in endings
+    )
+    assert {(e.tenant, e.project, e.model, e.cost_nusd) for e in events} == {
+        ("acme", "acme/web", "", 0)
+    }
 
 
 async def test_what_can_never_pass_says_so_to_the_client(world: World, governor: Governor):

@@ -179,7 +179,8 @@ def sync_tour(address: str) -> None:
         assert (config.max_batch_size, config.model_transaction_policy.decoupled) == (1, True)
         index = client.get_model_repository_index(headers=HEADERS).models
         assert [(model.name, model.version, model.state) for model in index] == [
-            ("demo", "1", "READY")
+            ("demo", "1", "READY"),
+            ("embedding", "1", "READY"),
         ]
 
 
@@ -224,7 +225,8 @@ async def test_a_model_that_one_may_not_use_is_not_there(hosted):
     for tell in (models.metadata, models.config):
         with pytest.raises(ModelNotFound, match="'demo' is not deployed"):
             await tell("demo", "", nobody)
-    assert [model.name for model in (await models.index(ALONE)).models] == ["demo"]
+    mine = [model.name for model in (await models.index(ALONE)).models]
+    assert mine == ["demo", "embedding"]
 
 
 async def test_another_version_is_not_there(client):

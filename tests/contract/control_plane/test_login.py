@@ -1,5 +1,6 @@
 """People log in by a real provider over HTTP, and their sessions are checked at every request."""
 
+import secrets
 import signal
 import sys
 import time
@@ -186,11 +187,12 @@ async def test_a_session_ends_at_its_time_whatever_the_browser_does(site, plane)
     await site.put_person()
     now = time.time()
     person = Person(site.issuer.url, "ann", {})
+    good, over, unknown = (secrets.token_urlsafe(32) for _ in range(3))
     async with plane.database.session() as session:
-        await sessions.begin(session, "over", person, now=now - 20, s=10)
-        await sessions.begin(session, "good", person, now=now - 5, s=100)
+        await sessions.begin(session, over, person, now=now - 20, s=10)
+        await sessions.begin(session, good, person, now=now - 5, s=100)
     async with site.browser() as browser:
-        for token, status in (("good", 200), ("over", 401), ("forged", 401)):
+        for token, status in ((good, 200), (over, 401), (unknown, 401), ("forged", 401)):
             reply = await browser.get("/v1/me", headers={"cookie": f"conch_session={token}"})
             assert reply.status_code == status, token
         assert "/login" in error_of(reply)[1]

@@ -87,6 +87,23 @@ def test_it_may_cost_what_its_longest_answer_would():
     assert wanted().price == FREE
 
 
+def test_an_adapter_costs_what_it_costs_itself_and_counts_as_its_model():
+    dear = Price(input_nusd=70, output_nusd=80)
+    model = Model("demo", PRICE, {"pirate": dear, "gift": FREE}, LIMITS)
+    made = {
+        name: reservation(
+            a_directory(model), PRINCIPAL, replace(ASK, adapter=name), a_record(), ESTIMATE
+        )
+        for name in (None, "pirate", "terse", "gift")
+    }
+    prices = {name: each.price for name, each in made.items()}
+    assert prices == {None: PRICE, "pirate": dear, "terse": PRICE, "gift": FREE}
+    for name, each in made.items():
+        assert (each.event.model, each.event.adapter) == ("demo", name)
+        assert each.model_limits == LIMITS
+    assert [scope.name for scope in made["gift"].scopes] == ["key:k1"]
+
+
 def test_a_guess_fits_into_every_limit():
     model = Model("demo", limits=Limits(output_tokens_per_minute=60))
     assert wanted(model).output_tokens == 60

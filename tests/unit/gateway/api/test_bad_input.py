@@ -124,7 +124,8 @@ async def test_live_and_metrics_need_no_key(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/live", headers=headers)).status_code == 200
     await client.post(CHAT, content=b"{")
     metrics = await client.get("/metrics", headers=headers)
-    counted = 'conch_gateway_requests_total{endpoint="chat",model="",reason="invalid_request"'
+    labels = 'adapter="",endpoint="chat",model="",reason="invalid_request"'
+    counted = f"conch_gateway_requests_total{{{labels}"
     assert counted in metrics.text
 
 

@@ -32,6 +32,7 @@ CALLS = st.builds(
         stop=st.lists(st.text(min_size=1, max_size=3), max_size=3).map(tuple),
     ),
     guide=st.none() | st.just(Guide("json_schema", "{}")),
+    adapter=st.none() | st.text(max_size=9),
     n=st.integers(1, SETTINGS.max_choices),
     is_streamed=st.booleans(),
     has_logprobs=st.booleans(),
@@ -86,6 +87,18 @@ def test_prompt_bytes_are_those_of_the_prompt_alone() -> None:
     for (name, array), expected in zip(sizes.items(), (6, 12, 31), strict=True):
         request = infer_request("m", {name: array, "stop_words": strings(["xyz"])}, "")
         assert ask_of(request, SETTINGS, is_unary=False).prompt_bytes == expected
+
+
+@pytest.mark.parametrize("adapter", ["pirate", ""])
+def test_the_adapter_is_an_input(adapter: str) -> None:
+    ask = ask_of(plain(adapter=strings([adapter])), SETTINGS, is_unary=False)
+    assert (ask.model, ask.adapter) == ("m", adapter)
+    assert ask_of(plain(), SETTINGS, is_unary=False).adapter is None
+
+
+def test_what_is_for_operators_cannot_be_asked_for_either() -> None:
+    with pytest.raises(InvalidRequest, match="no output 'control'"):
+        asked(with_output("control"))
 
 
 def test_user_and_session_are_parameters_of_the_request() -> None:

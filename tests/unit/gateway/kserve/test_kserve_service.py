@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import grpc
@@ -234,3 +234,34 @@ async def test_only_a_trusted_proxy_says_for_whom_it_asks():
         await held(stub, here)
         error = await refusal(held(stub, there))
     assert error.details().startswith("address_limited: ")
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"  # with empty SETTINGS
+
+
+@asynccontextmanager
+async def connection(address: str) -> AsyncIterator[bool]:
+    """One without a call, while the block lasts; whether the server greets it."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    is_greeted = False
+    try:
+        with suppress(ConnectionError):
+            writer.write(PREFACE)
+            is_greeted = bool(await asyncio.wait_for(reader.read(1), 5))
+        yield is_greeted
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_connections_without_a_call_are_bounded_too():
+    async with front(NOWHERE, max_connections=2) as hosted, connection(hosted.address) as first:
+        async with connection(hosted.address) as second, connection(hosted.address) as third:
+            assert (first, second, third) == (True, True, False)
+        async with asyncio.timeout(10):
+            is_in = False
+            while not is_in:
+                async with connection(hosted.address) as is_in:
+                    await asyncio.sleep(0.02)

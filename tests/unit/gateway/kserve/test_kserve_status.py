@@ -6,6 +6,8 @@ import pytest
 from gateway.kserve.status import retry_metadata, status_of
 from serving.contract import errors
 from serving.contract.errors import (
+    AdapterNotFound,
+    AdaptersBusy,
     Cancelled,
     ConchError,
     EngineFailed,
@@ -38,6 +40,8 @@ def test_only_a_defect_is_an_internal_error(kind: type[ConchError]) -> None:
         (Unauthenticated, CODE.UNAUTHENTICATED),
         (Forbidden, CODE.PERMISSION_DENIED),
         (ModelNotFound, CODE.NOT_FOUND),
+        (AdapterNotFound, CODE.NOT_FOUND),
+        (AdaptersBusy, CODE.UNAVAILABLE),
         (MethodNotAllowed, CODE.UNIMPLEMENTED),
         (QuotaRequests, CODE.RESOURCE_EXHAUSTED),
         (Cancelled, CODE.CANCELLED),
@@ -48,6 +52,10 @@ def test_only_a_defect_is_an_internal_error(kind: type[ConchError]) -> None:
 )
 def test_status_says_what_it_means(kind: type[ConchError], status: grpc.StatusCode) -> None:
     assert status_of(kind("x")) is status
+
+
+def test_who_finds_no_room_for_an_adapter_is_told_when_to_try_again() -> None:
+    assert dict(retry_metadata(AdaptersBusy("x"))) == {"retry-after": "1"}
 
 
 def test_a_quota_says_when_to_try_again() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.stages.auth import ALONE
-from gateway.stages.grant import Signer, ceiling
+from gateway.stages.grant import Signer, ceiling, operator_grant
 from serving.contract.calls import Call
 from serving.contract.errors import BadGrant
 from serving.contract.grant import verify
@@ -22,8 +22,23 @@ def test_a_grant_says_what_its_principal_may_do() -> None:
     assert (grant.request_id, grant.model, grant.tenant, grant.project) == (
         "req-1", "demo", "acme", "acme/chat",
     )  # fmt: skip
-    assert (grant.class_ceiling, grant.adapters, grant.tools) == ("interactive", None, ("search",))
+    assert (grant.class_ceiling, grant.adapters, grant.tools) == ("interactive", (), ("search",))
     assert not grant.can_control
+
+
+def test_a_grant_is_for_the_one_adapter_that_was_chosen() -> None:
+    bound = replace(PRINCIPAL, adapters=("pirate", "terse"))
+    for principal in (PRINCIPAL, bound):
+        signed = Signer(KEY, principal).signed(Call(text="a", adapter="terse"), "demo", "req-1")
+        assert verify(signed.grant or "", KEY, now=time.time()).adapters == ("terse",)
+
+
+def test_an_operation_of_the_gateways_own_is_nobody_elses() -> None:
+    text, request_id = operator_grant("demo", KEY)
+    grant = verify(text, KEY, now=time.time())
+    assert (grant.request_id, grant.model, grant.can_control) == (request_id, "demo", True)
+    assert (grant.adapters, grant.tools, grant.project) == ((), (), None)
+    assert operator_grant("demo", KEY)[1] != request_id
 
 
 def test_another_key_does_not_open_it() -> None:
