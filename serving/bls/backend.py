@@ -14,7 +14,11 @@ from serving.adapters.python_backend import (
     log_info,
 )
 from serving.adapters.triton_stream import TritonStream
-from serving.bls.engine import Engine
+from serving.bls.adapter_choice import LORA_INPUTS
+from serving.bls.adapter_keeper import keep_warm
+from serving.bls.adapter_load import load_adapters
+from serving.bls.control import operate
+from serving.bls.engine import Arrays, Engine
 from serving.bls.ensemble_backend import load_language
 from serving.bls.grants import Gate
 from serving.bls.metrics import Metrics, RequestClock
@@ -23,7 +27,7 @@ from serving.bls.responder import Responder
 from serving.bls.slots import Slots
 from serving.contract.calls import Call, Chunk
 from serving.contract.errors import ConchError, InternalError
-from serving.contract.wire import decode_call
+from serving.contract.wire import decode_call, decode_control, single
 from serving.settings.secret_files import BadSettings, read_secret
 
 CANCELLATION_PERIOD_S = 0.1
@@ -37,11 +41,19 @@ class BlsModel:
         self._metrics = Metrics(python_backend, config.name)
         self._model = _load(config, self._metrics)
         self._tasks: dict[asyncio.Task[None], Request] = {}
+        self._watches: list[asyncio.Task[None]] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._watch = asyncio.run_coroutine_threadsafe(self._watch_cancellations(), self._loop)
+        self._loop.call_soon_threadsafe(self._begin)
         log_info(f"{config.name}: ready, context {self._model.language.context_tokens} tokens")
+
+    def _begin(self) -> None:
+        """What goes on for as long as the model is loaded."""
+        work = [self._watch_cancellations()]
+        if (adapters := self._model.adapters) is not None:
+            work.append(keep_warm(adapters.pool, adapters.registry.pinned, log_info))
+        self._watches = [self._loop.create_task(each) for each in work]
 
     def execute(self, requests: list[Any]) -> None:
         for request in requests:
@@ -64,10 +76,15 @@ class BlsModel:
         clock = RequestClock(self._metrics, time.monotonic())
         responder = Responder(request, Call())
         try:
-            call = decode_call(request.arrays())
+            arrays = request.arrays()
+            if "control" in arrays:
+                await self._operate(request, arrays)
+                return
+            lora, rest = _own_lora(arrays)
+            call = decode_call(rest)
             responder = Responder(request, call)
             emit = partial(self._emit, responder=responder, clock=clock)
-            await answer(self._model, call, request.id, emit)
+            await answer(self._model, call, request.id, emit, lora=lora)
         except asyncio.CancelledError:
             self._metrics.cancellations(1)
             responder.finish()
@@ -78,6 +95,11 @@ class BlsModel:
             self._fail(responder, InternalError("internal error in the model"))
         finally:
             clock.close()
+
+    async def _operate(self, request: Request, arrays: Arrays) -> None:
+        operation, grant = decode_control(arrays)
+        told = await operate(self._model, operation, grant, request.id)
+        request.send({"control": single("STRING", told)}, is_final=True)
 
     def _emit(self, chunk: Chunk, responder: Responder, clock: RequestClock) -> None:
         # Counted before it is sent: who has the answer finds it in the metrics.
@@ -99,24 +121,29 @@ class BlsModel:
                     task.cancel()
 
     async def _close(self) -> None:
-        self._watch.cancel()
-        for task in list(self._tasks):
+        tasks = [*self._watches, *self._tasks]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _load(config: ModelConfig, metrics: Metrics) -> Model:
     places = config.number("max_inflight", 64)
-    engine = config.parameter("engine") or f"{config.name}_engine"
+    engine = Engine(config.parameter("engine") or f"{config.name}_engine", TritonStream().infer)
     slots = Slots(
         places=places, max_waiting=config.number("max_waiting", 1024), on_change=metrics.show_load
     )
-    return Model(
-        Gate(config.name, _grant_key()),
-        load_language(config),
-        slots,
-        Engine(engine, TritonStream().infer),
-    )
+    language = load_language(config)
+    adapters = load_adapters(config, engine, end_id=language.end_ids[0], log=log_info)
+    return Model(Gate(config.name, _grant_key()), language, slots, engine, adapters)
+
+
+def _own_lora(arrays: Arrays) -> tuple[Arrays, Arrays]:
+    """NVIDIA's LoRA inputs and the rest. Who has a grant says an adapter's name instead."""
+    if "grant" in arrays:
+        return {}, arrays
+    lora = {name: arrays[name] for name in LORA_INPUTS if name in arrays}
+    return lora, {name: array for name, array in arrays.items() if name not in lora}
 
 
 def _grant_key() -> bytes | None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from itertools import count
+from secrets import token_hex
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -12,6 +14,18 @@ from serving.contract.errors import ConchError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 STOP_TIMEOUT_S = 5.0
+
+_PROCESS = token_hex(4)
+_numbers = count(1)
+
+
+def new_request_id() -> str:
+    """One that no live request of the engine has.
+
+    Ours, not the client's: two live requests with one id could not be told apart by a stop. The
+    engine may have callers beside this process, or requests of the one before it.
+    """
+    return f"conch-{_PROCESS}-{next(_numbers)}"
 
 
 class Infer(Protocol):

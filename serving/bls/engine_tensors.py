@@ -98,6 +98,18 @@ def stop_request() -> dict[str, Array]:
     }
 
 
+def one_token(end_id: int) -> dict[str, Array]:
+    """Inputs of the shortest engine request that there is."""
+    return {
+        "input_ids": single("INT32", end_id),
+        "input_lengths": single("INT32", 1),
+        "request_output_len": single("INT32", 1),
+        "end_id": single("INT32", end_id),
+        "pad_id": single("INT32", end_id),
+        "exclude_input_in_output": single("BOOL", True),
+    }
+
+
 def in_callers_words(error: ConchError) -> ConchError:
     """An engine's refusal, with the name the caller knows for the tensor."""
     name = error.param

@@ -1,15 +1,16 @@
-"""A request's path inside Triton: grant → render and tokenise → its turn → engine → detokenise."""
+"""A request's path inside Triton: grant → adapter → prompt → its turn → engine → text."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from itertools import count
-from secrets import token_hex
 
+from serving.bls.adapter import Adapter
+from serving.bls.adapter_choice import Adapters, choose
 from serving.bls.answer import Answer, Progress
-from serving.bls.engine import Engine
-from serving.bls.engine_tensors import encode, requested_outputs
+from serving.bls.engine import Arrays, Engine, new_request_id
+from serving.bls.engine_tensors import Tokens, encode, requested_outputs
 from serving.bls.grants import Gate
 from serving.bls.language import Language, Prompt
 from serving.bls.slots import Slots
@@ -29,24 +30,34 @@ class Model:
     language: Language
     slots: Slots
     engine: Engine
+    adapters: Adapters | None = None  # an engine that takes none
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One that was let in: what it asks, what it may do, and its prompt in tokens."""
+    """One that was let in: what it asks, what it may do, and its prompt in tokens.
+
+    `lora` are tensors of an adapter that the caller brings along, under NVIDIA's names.
+    """
 
     call: Call
     grant: Grant
+    adapter: Adapter | None
     prompt: Prompt
+    lora: Arrays
 
 
-async def answer(model: Model, call: Call, request_id: str, emit: Emit) -> None:
+async def answer(
+    model: Model, call: Call, request_id: str, emit: Emit, *, lora: Arrays | None = None
+) -> None:
     """Answer `call`: every sequence's chunks go to `emit` as soon as they are known.
 
     Raises ConchError. Cancelling it, at any moment, ends its requests in the engine first.
     """
     grant = model.gate.check(call.grant, request_id)
-    request = Request(call, grant, await _prompt(model.language, call))
+    adapter = choose(model.adapters, call, grant, lora or {})
+    prompt = await _prompt(model.language, call)
+    request = Request(call, grant, adapter, prompt, lora or {})
     try:
         async with asyncio.timeout(_seconds(call.deadline_ms)), asyncio.TaskGroup() as tasks:
             for index in range(call.n):
@@ -72,11 +83,12 @@ async def _sequence(model: Model, request: Request, index: int, emit: Emit) -> N
     language, call, prompt = model.language, request.call, request.prompt
     made = Answer(language, call, prompt, index)
     arrays = encode(prompt, call, language.sampling_of(call), sequence=index)
+    arrays |= request.lora
     arrived_s = time.monotonic()
     progress = Progress.of(call, arrived_s)
     async with (
         model.slots.take(),
-        model.engine.stream(arrays, requested_outputs(call), request_id=_engine_id()) as stream,
+        _stream(model, request, arrays) as stream,
     ):
         waited_ms = (time.monotonic() - arrived_s) * 1e3
         async for tokens in stream:
@@ -86,6 +98,15 @@ async def _sequence(model: Model, request: Request, index: int, emit: Emit) -> N
                 return
         if made.finish_reason is None:
             raise EngineFailed("the engine ended this answer before its last token; send it again")
+
+
+def _stream(
+    model: Model, request: Request, arrays: Arrays
+) -> AbstractAsyncContextManager[AsyncIterator[Tokens]]:
+    outputs = requested_outputs(request.call)
+    if request.adapter is None or model.adapters is None:
+        return model.engine.stream(arrays, outputs, request_id=new_request_id())
+    return model.adapters.pool.stream(request.adapter, arrays, outputs)
 
 
 def _emit(
@@ -98,16 +119,6 @@ def _emit(
     elif progress.is_due(time.monotonic()):
         chunk = replace(chunk, usage=made.usage())
     emit(chunk)
-
-
-_PROCESS = token_hex(4)
-_numbers = count(1)
-
-
-def _engine_id() -> str:
-    # Ours, not the client's: two live requests with one id could not be told apart by a stop. The
-    # engine may have callers beside this process, or requests of the one before it.
-    return f"conch-{_PROCESS}-{next(_numbers)}"
 
 
 def _seconds(deadline_ms: int | None) -> float | None:

@@ -155,6 +155,11 @@ def decode_call(arrays: Arrays) -> Call:
     )
 
 
+def decode_control(arrays: Arrays) -> tuple[str, str | None]:
+    """An operation on the model itself, and the grant that comes with it."""
+    return _scalar(arrays, "control", _text) or "", _scalar(arrays, "grant", _text)
+
+
 def _refuse_what_is_not_honoured(arrays: Arrays) -> None:
     for name, neutral in _NOT_HONOURED.items():
         if name in arrays and (neutral is None or arrays[name].flat[0] != neutral):

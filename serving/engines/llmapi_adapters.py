@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from shutil import rmtree
 
-from serving.engines.llmapi_settings import LlmApiSettings
+from serving.engines.llmapi_parameters import LlmApiSettings
 from serving.engines.lora_cache import LoraCache
 from serving.engines.messages import LoraNews
 from serving.engines.requests import Lora

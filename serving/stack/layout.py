@@ -39,6 +39,11 @@ class Layout:
         return self.root / "models"
 
     @property
+    def adapters(self) -> Path:
+        """LoRA adapters that were added while Triton ran, by base model."""
+        return self.root / "adapters"
+
+    @property
     def given_models(self) -> Path:
         """The Triton models around what `conch up --model` was given; made anew by each start."""
         return self.root / "given"
@@ -85,6 +90,8 @@ class Layout:
             for private in (self.run, self.secrets, self.gateway):
                 private.mkdir(mode=0o700, exist_ok=True)
             self.logs.mkdir(exist_ok=True)
+            # Triton looks only where there is a folder when it starts; models are published later.
+            self.models.mkdir(exist_ok=True)
         except OSError as error:
             raise _unwritable(self.root, error) from error
         if not os.access(self.run, os.W_OK):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import httpx
 
-from serving.contract.addresses import OWN_GRPC
+from serving.contract.addresses import OWN_ADAPTERS, OWN_GRPC
 from serving.stack import reaper, repository, wheel
 from serving.stack.environment import environment
 from serving.stack.inputs import GRANT_KEY
+from serving.stack.layout import Layout
 from serving.stack.part import Part
 from serving.stack.probe import answers, reachable
 from serving.stack.settings import StackSettings, TritonSettings
@@ -38,7 +39,10 @@ def triton_part(
         name="triton",
         command=tuple(line),
         environment=wheel.environment(environment(trust, secrets=SECRETS))
-        | {OWN_GRPC: f"{reachable(triton.host)}:{triton.grpc_port}"},
+        | {
+            OWN_GRPC: f"{reachable(triton.host)}:{triton.grpc_port}",
+            OWN_ADAPTERS: str(Layout(stack.var).adapters.resolve()),
+        },
         ports={"http": triton.http_port, "grpc": triton.grpc_port, "metrics": triton.metrics_port},
         stop_s=stack.stop_s * SHARE_OF_STOP,
         is_alive=partial(ask, "/v2/health/live"),

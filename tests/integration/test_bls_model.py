@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from test_engine_model import FREED_WITHIN_S, Client, connected
+from engine_client import Client, connected
+from test_engine_model import FREED_WITHIN_S
 
 from serving.contract.calls import Call, FinishReason, Guide, Sampling
 from serving.contract.errors import from_wire

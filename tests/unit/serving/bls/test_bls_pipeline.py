@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lora_engine import World, adapter
 from streams import ScriptedEngine, response, saying, until_stopped
 
+from serving.bls.adapter_choice import Adapters
 from serving.bls.engine import Engine
 from serving.bls.grants import Gate
 from serving.bls.language import Language
@@ -22,8 +24,10 @@ from serving.contract.errors import (
     InvalidRequest,
     PromptTooLong,
     QueueFull,
+    UnsupportedParameter,
 )
 from serving.contract.grant import Grant, sign
+from serving.contract.wire import single
 
 KEY = b"k" * 32
 
@@ -232,6 +236,44 @@ async def test_an_engine_that_just_ends_is_an_error_and_frees_its_place(language
     with pytest.raises(EngineFailed):
         await answered(model, Call(text="p"))
     assert_free(model, infer)
+
+
+async def test_an_adapter_is_chosen_before_anything_is_done(language):
+    model, infer = model_of(language, until_stopped(20))
+    with pytest.raises(UnsupportedParameter, match="takes no adapters"):
+        await answered(model, Call(text="", adapter="pirate"))
+    assert infer.begun == 0
+    assert_free(model, infer)
+
+
+async def test_a_request_with_an_adapter_goes_through_the_pool(language, ids):
+    world = World(saying(ids))
+
+    class Registry:
+        def choose(self, name, grant):
+            assert (name, grant) == ("a1", None)
+            return adapter(1)
+
+    adapters = Adapters(Registry(), world.pool, world.mirror, world.room)
+    model = replace(model_of(language, until_stopped(20))[0], adapters=adapters)
+    chunks = await answered(model, Call(text="p", adapter="a1", n=2))
+    assert [text_of(chunks, index) for index in range(2)] == ["the sea is wide"] * 2
+    assert sorted(world.infer.sent) == [(1, False), (1, True)]
+    assert (model.slots.running, model.slots.waiting) == (0, 0)
+    world.assert_free()
+
+
+async def test_tensors_of_a_callers_own_adapter_go_to_the_engine_as_they_are(language, ids):
+    seen = []
+
+    def script(stream):
+        seen.append(stream.arrays)
+        yield from saying(ids)(stream)
+
+    model, _ = model_of(language, script)
+    lora = {"lora_task_id": single("UINT64", 7), "lora_weights": single("INT32", 1)}
+    await answer(model, Call(text="p"), "r-1", lambda _: None, lora=lora)
+    assert all(seen[0][name] is array for name, array in lora.items())
 
 
 @given(

@@ -173,7 +173,7 @@ def test_given_key_is_used_and_none_is_made(layout, monkeypatch, tmp_path):
 
 
 def test_published_models_are_served_too(layout):
-    layout.models.mkdir()
+    layout.models.mkdir(exist_ok=True)
     command = parts(layout)["triton"].command
     folders = [flag for flag in command if flag.startswith("--model-repository=")]
     assert folders[1] == f"--model-repository={layout.models}"
