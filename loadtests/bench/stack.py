@@ -16,8 +16,6 @@ PORTS = (
     "GATEWAY_PORT",
     "GATEWAY_GRPC_PORT",
     "GATEWAY_METRICS_PORT",
-    "GATEWAY_GRPC_PORT",
-    "CONTROL_PORT",
     "TRITON_HTTP_PORT",
     "TRITON_GRPC_PORT",
     "TRITON_METRICS_PORT",
@@ -33,6 +31,7 @@ class BenchStack:
     host: str
     port: int
     triton_grpc: str
+    triton_metrics: str
     api_key: str
     model: str
 
@@ -68,6 +67,7 @@ def bench_stack(model: Path | None, folder: Path) -> Iterator[BenchStack]:
             host="127.0.0.1",
             port=ports["GATEWAY_PORT"],
             triton_grpc=f"127.0.0.1:{ports['TRITON_GRPC_PORT']}",
+            triton_metrics=f"127.0.0.1:{ports['TRITON_METRICS_PORT']}",
             api_key=(var / "secrets" / "api_key").read_text().strip(),
             model=MODEL if model is not None else DEMO,
         )
