@@ -26,14 +26,18 @@ async def list_models(request: Request) -> Response:
     models = (await gate.catalogue.models()).values()
     mine = [model for model in models if principal.can_use(model.name)]
     data = [listed for model in mine async for listed in _listed(model, principal, gate)]
+    data += [
+        _model_object(model) for model in await _embedding(gate) if principal.can_use(model.name)
+    ]
     return _json({"object": "list", "data": data})
 
 
 async def get_model(request: Request) -> Response:
     gate, principal = await _admit(request)
-    await gate.catalogue.models()
     name, adapter = split(request.path_params["name"])
-    model = await route(name, principal, gate.catalogue)
+    models = await gate.catalogue.models()
+    is_embedding = name not in models and name in {model.name for model in await _embedding(gate)}
+    model = await route(name, principal, gate.embeddings if is_embedding else gate.catalogue)
     if not adapter:
         return _json(_model_object(model))
     found = [each for each in await _adapters(model, principal, gate) if each.name == adapter]
@@ -53,6 +57,13 @@ async def _listed(model: Model, principal: Principal, gate: Gate) -> AsyncIterat
     with suppress(ConchError):  # a model that cannot say what adapters it has answers all the same
         for adapter in await _adapters(model, principal, gate):
             yield _adapter_object(model, adapter)
+
+
+async def _embedding(gate: Gate) -> tuple[Model, ...]:
+    """Those that turn texts into vectors, as far as Triton can tell."""
+    with suppress(ConchError):
+        return tuple((await gate.embeddings.models()).values())
+    return ()
 
 
 async def _adapters(model: Model, principal: Principal, gate: Gate) -> list[Model]:

@@ -156,3 +156,14 @@ ENSEMBLE_INPUTS: tuple[Tensor, ...] = (
 )
 
 ENSEMBLE_OUTPUTS: tuple[Tensor, ...] = (Tensor("text_output", "STRING", (-1,)),)
+
+# Texts to unit vectors: a model that every base model shares.
+EMBEDDING_INPUTS: tuple[Tensor, ...] = (
+    Tensor("text", "STRING", (-1,), is_optional=False, is_ragged=True),
+)
+
+EMBEDDING_OUTPUTS: tuple[Tensor, ...] = (
+    Tensor("embedding", "FP32", (-1, 384)),
+    Tensor("token_count", "INT32", (-1,)),  # as computed, [CLS] and [SEP] among them
+    Tensor("is_truncated", "BOOL", (-1,)),  # the text was longer than the model reads
+)

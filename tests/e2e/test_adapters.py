@@ -98,7 +98,7 @@ def test_names_that_contradict_or_are_not_there_are_told(client, stack, key):
 
 
 def test_a_key_uses_and_sees_its_own_adapters(stack, key):
-    bound = new_key(stack, key.project, adapters=[ONE])
+    bound = new_key(stack, key.project, adapters=[ONE], models=[stack.model])
     with client_of(stack, bound) as client:
         assert {model.id for model in client.models.list()} == {
             stack.model,

@@ -21,7 +21,8 @@ async def client(stack) -> AsyncIterator[AsyncOpenAI]:
 async def test_models_are_the_ones_that_answer(client, stack):
     models = [model async for model in client.models.list()]
     bases = [(model.id, model.owned_by) for model in models if model.parent is None]
-    assert bases == [(stack.model, "conch")]
+    assert bases == [(stack.model, "conch"), ("embedding", "conch")]
+    assert (await client.models.retrieve("embedding")).root == "embedding"
     assert (await client.models.retrieve(stack.model)).created == models[0].created
 
 

@@ -246,7 +246,7 @@ async def connection(address: str) -> AsyncIterator[bool]:
     reader, writer = await asyncio.open_connection(host, int(port))
     is_greeted = False
     try:
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, TimeoutError):
             writer.write(PREFACE)
             is_greeted = bool(await asyncio.wait_for(reader.read(1), 5))
         yield is_greeted

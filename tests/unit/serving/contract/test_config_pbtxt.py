@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2
 
-from serving.contract.pbtxt import EnsembleStep, ModelEntry, render
+from serving.contract.pbtxt import DynamicBatching, EnsembleStep, ModelEntry, render
 from serving.contract.tensors import Tensor
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
@@ -86,3 +86,11 @@ def test_an_entry_is_a_python_model_or_an_ensemble(entry):
     assert [(step.model_name, dict(step.input_map), dict(step.output_map)) for step in steps] == [
         (step.model, step.inputs, step.outputs) for step in entry.steps
     ]
+
+
+def test_a_model_is_batched_only_where_its_entry_says_so():
+    batching = DynamicBatching(most_delay_us=1500)
+    config = parsed(ModelEntry("m", (), (), 8, batching=batching)).dynamic_batching
+    assert config.max_queue_delay_microseconds == 1500
+    assert not config.HasField("default_queue_policy")  # it makes Triton stall
+    assert not parsed(ModelEntry("m", (), (), 8)).HasField("dynamic_batching")
