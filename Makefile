@@ -94,6 +94,8 @@ bench-embeddings: install-dev ## Measure what micro-batching gains the embedding
 
 models: install ## Write the demo's Triton models and the grammar probe from their definitions
 	$(BIN)/python -m enginebuild.repository model_repository
+	$(BIN)/python -m enginebuild.gguf_to_openvino build/demo_model/demo.gguf \
+		model_repository/demo_engine/1/model
 	$(BIN)/python -m enginebuild.grammar_probe serving/engines/grammar_probe.gguf
 
 loadtest: install-dev ## Stream chats at the running stack with Locust (8 users, 30 s)

@@ -8,10 +8,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving.contract.pbtxt import EnsembleStep, ModelEntry, render
+from serving.contract.engine_kinds import KIND_PARAMETER, EngineKind
+from serving.contract.pbtxt import DynamicBatching, EnsembleStep, ModelEntry, render
 from serving.contract.tensors import (
     BLS_INPUTS,
     BLS_OUTPUTS,
+    EMBEDDING_INPUTS,
+    EMBEDDING_OUTPUTS,
     ENGINE_INPUTS,
     ENGINE_OUTPUTS,
     ENSEMBLE_INPUTS,
@@ -23,6 +26,10 @@ from serving.contract.tensors import (
 )
 
 MAX_BATCH_SIZE = 64
+EMBEDDING = "embedding"
+_EMBEDDING_EXPORT = "serving.engines.embedding_backend import EmbeddingBackend"
+OPENVINO = {KIND_PARAMETER: EngineKind.OPENVINO.value}
+LORA_PARAMETERS = ("lora_max_adapters", "lora_max_rank", "lora_target_modules")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 _EXPORTS = {
@@ -62,7 +69,10 @@ def entries(deployment: Deployment) -> tuple[ModelEntry, ...]:
             BLS_OUTPUTS,
             1,
             is_decoupled=True,
-            parameters=language | {"engine": f"{name}_engine"} | deployment.bls_parameters,
+            parameters=language
+            | {"engine": f"{name}_engine"}
+            | _lora(deployment)
+            | deployment.bls_parameters,
         ),
         ModelEntry(
             f"{name}_preprocessing",
@@ -86,6 +96,12 @@ def entries(deployment: Deployment) -> tuple[ModelEntry, ...]:
             steps=_steps(name),
         ),
     )
+
+
+def _lora(deployment: Deployment) -> dict[str, str]:
+    """What the BLS model has to know of the engine's LoRA cache."""
+    given = deployment.engine_parameters
+    return {name: given[name] for name in LORA_PARAMETERS if name in given}
 
 
 def write(deployment: Deployment, repository: Path) -> None:
@@ -118,12 +134,15 @@ def write_external(name: str, source: Path, repository: Path) -> None:
     is_gguf = source.suffix == ".gguf" and source.is_file()
     if not (is_gguf or (source / "openvino_model.xml").is_file()):
         raise ValueError(f"'{source}' is neither a GGUF file nor a folder with openvino_model.xml")
-    write(Deployment(name, str(source.resolve())), repository)
+    write(Deployment(name, str(source.resolve()), OPENVINO), repository)
 
 
 def model_code(suffix: str) -> str:
     """The model.py of a Triton model by the suffix of its name."""
-    export = _EXPORTS[suffix]
+    return _exporting(_EXPORTS[suffix])
+
+
+def _exporting(export: str) -> str:
     return (
         f'"""Exports the model; its code is in `{export.split()[0]}`."""\n\n'
         f"from {export} as TritonPythonModel\n\n"
@@ -131,9 +150,30 @@ def model_code(suffix: str) -> str:
     )
 
 
+def embedding(name: str = EMBEDDING, *, most_delay_us: int = 1000) -> ModelEntry:
+    """The model that every base model shares. `most_delay_us` was measured: docs/performance.md."""
+    return ModelEntry(
+        name,
+        EMBEDDING_INPUTS,
+        EMBEDDING_OUTPUTS,
+        MAX_BATCH_SIZE,
+        batching=DynamicBatching(most_delay_us),
+    )
+
+
+def write_embedding(repository: Path, entry: ModelEntry | None = None) -> None:
+    """Write the folder of the embedding model, or of another one of its code."""
+    entry = entry or embedding()
+    version = repository / entry.name / "1"
+    version.mkdir(parents=True, exist_ok=True)
+    (version.parent / "config.pbtxt").write_text(render(entry), encoding="utf-8")
+    (version / "model.py").write_text(_exporting(_EMBEDDING_EXPORT), encoding="utf-8")
+
+
 def demo() -> Deployment:
     """The demo model that ships with Conch."""
-    return Deployment("demo", "../../demo_engine/1/model")
+    adapters = {"lora_max_adapters": "6", "lora_max_rank": "64"}
+    return Deployment("demo", "../../demo_engine/1/model", OPENVINO | adapters)
 
 
 def _steps(name: str) -> tuple[EnsembleStep, ...]:
@@ -182,3 +222,4 @@ def _steps(name: str) -> tuple[EnsembleStep, ...]:
 
 if __name__ == "__main__":
     write(demo(), Path(sys.argv[1]))
+    write_embedding(Path(sys.argv[1]))

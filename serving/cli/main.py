@@ -14,8 +14,9 @@ from serving.settings.secret_files import BadSettings
 from serving.stack.errors import StackError
 
 COMMANDS = (
-    *("up", "down", "status", "logs", "chat", "triton", "config"),
+    *("up", "down", "status", "logs", "chat", "build", "triton", "config"),
     *("tenants", "projects", "keys", "users", "issuers", "models", "policy", "usage"),
+    "adapters",
 )
 
 

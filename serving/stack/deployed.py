@@ -41,7 +41,10 @@ def _refuse(engine: str, kind: EngineKind, reasons: tuple[str, ...]) -> None:
 
 
 async def _config(client: httpx.AsyncClient, model: str) -> dict[str, Any]:
-    response = await client.get(f"/v2/models/{model}/config")
+    try:
+        response = await client.get(f"/v2/models/{model}/config")
+    except httpx.HTTPError as error:
+        raise StackError(f"triton went away while models were checked ({error!r})") from error
     if response.is_error:
         raise StackError(f"triton tells no config of model '{model}': {response.text}")
     config: dict[str, Any] = response.json()

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from serving.contract.addresses import OWN_ADAPTERS, OWN_GRPC
-from serving.stack import reaper, repository, wheel
+from serving.stack import deployed, reaper, repository, wheel
 from serving.stack.environment import environment
 from serving.stack.inputs import GRANT_KEY
 from serving.stack.layout import Layout
@@ -78,6 +78,7 @@ async def _load_models(
             timeout_s=stack.start_timeout_s,
             on_load=on_load,
         )
+        await deployed.check(client, stack.served_name)
 
 
 def command(

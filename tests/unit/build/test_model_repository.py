@@ -7,7 +7,15 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from enginebuild import repository
-from enginebuild.repository import Deployment, demo, entries, write, write_external
+from enginebuild.repository import (
+    Deployment,
+    demo,
+    embedding,
+    entries,
+    write,
+    write_embedding,
+    write_external,
+)
 from serving.contract.pbtxt import render
 
 REPOSITORY = Path(__file__).parents[3] / "model_repository"
@@ -21,13 +29,13 @@ def files(folder: Path) -> dict[str, str]:
 
 def test_the_repository_in_git_is_the_one_that_is_generated(tmp_path):
     write(demo(), tmp_path)
-    ours = {k: v for k, v in files(REPOSITORY).items() if k.split("/")[0].startswith("demo")}
-    assert ours == files(tmp_path)
+    write_embedding(tmp_path)
+    assert files(REPOSITORY) == files(tmp_path)
 
 
 def test_every_model_of_the_repository_has_an_entry():
-    names = {entry.name for entry in entries(demo())}
-    assert {p.name for p in REPOSITORY.iterdir() if p.name.startswith("demo")} == names
+    names = {entry.name for entry in (*entries(demo()), embedding())}
+    assert {p.name for p in REPOSITORY.iterdir()} == names
 
 
 def test_the_engine_comes_before_what_calls_it():
