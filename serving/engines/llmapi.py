@@ -12,9 +12,9 @@ from typing import Any
 from serving.contract.calls import Guide
 from serving.contract.errors import ConchError, EngineFailed, InvalidRequest
 from serving.engines.llmapi_adapters import AdapterFolder
+from serving.engines.llmapi_parameters import LlmApiSettings
 from serving.engines.llmapi_requests import LlmApiRequest
 from serving.engines.llmapi_sampling import end_of_stop, guided, sampling
-from serving.engines.llmapi_parameters import LlmApiSettings
 
 VERSION = "1.2."
 # The default TorchSampler of 1.2 accepts penalties and bad words, and silently ignores them.

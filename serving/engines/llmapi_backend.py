@@ -24,8 +24,8 @@ from serving.contract.errors import ConchError, EngineFailed, InternalError, Inv
 from serving.engines.llmapi import LlmApi, Step
 from serving.engines.llmapi_adapters import AdapterFolder, Adapters, Write, peft_writer
 from serving.engines.llmapi_flow import Flow
-from serving.engines.llmapi_requests import LlmApiRequest, parse_rows
 from serving.engines.llmapi_parameters import LlmApiSettings, settings_of
+from serving.engines.llmapi_requests import LlmApiRequest, parse_rows
 from serving.engines.llmapi_tasks import RequestTasks
 from serving.engines.lora_cache import LoraRefusedError
 from serving.engines.lora_metrics import LoraMetrics

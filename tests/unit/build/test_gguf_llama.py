@@ -14,8 +14,8 @@ from enginebuild.gguf_llama import (
     tensor_shapes,
     write_llama,
 )
-from serving.engines.messages import EngineSettings
 from serving.engines.engine import Engine
+from serving.engines.messages import EngineSettings
 from serving.engines.requests import EngineRequest
 from serving.text import model_files
 from serving.text.tokenizer import Tokenizer
