@@ -153,7 +153,10 @@ def raised_alone() -> Iterator[None]:
     """Of the StackErrors that end a block of tasks, the first."""
     try:
         yield
-    except* StackError as failures:
+    except BaseExceptionGroup as group:
+        failures, defects = group.split(StackError)
+        if failures is None or defects is not None:
+            raise
         raise _first(failures) from None
 
 

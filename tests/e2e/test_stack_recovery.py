@@ -124,8 +124,8 @@ def test_killed_store_or_control_plane_is_back_and_nobody_else_falls(victim, par
 
 def running_in_bls(stack) -> float:
     metrics = httpx.get(stack.triton_metrics_url, trust_env=False).text
-    line = re.search(r'^conch_requests_running{model="demo"} (\S+)', metrics, re.MULTILINE)
-    return float(line[1])
+    of_each = re.findall(r'^conch_requests_running{.*model="demo".*} (\S+)', metrics, re.MULTILINE)
+    return sum(map(float, of_each))
 
 
 def test_killed_step_loop_breaks_streams_off_at_once_and_is_back_without_triton(victim):

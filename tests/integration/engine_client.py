@@ -70,11 +70,17 @@ class Client:
         return reply
 
     def metrics(self) -> dict[str, float]:
-        """Every sample, by name and model: `conch_engine_running/demo_engine`."""
+        """Sums of samples by name and model: `conch_engine_running/demo_engine`.
+
+        A model that was loaded again counts on in another process, whose samples have its pid.
+        """
         with urllib.request.urlopen(self._metrics_url) as page:
             text = page.read().decode()
         found = re.findall(r'^(\w+)\{(?:[^}]*,)?model="([^"]+)"[^}]*\} (\S+)$', text, re.MULTILINE)
-        return {f"{name}/{model}": float(value) for name, model, value in found}
+        sums: dict[str, float] = {}
+        for name, model, value in found:
+            sums[f"{name}/{model}"] = sums.get(f"{name}/{model}", 0.0) + float(value)
+        return sums
 
     def of_engine(self, name: str) -> float:
         """The engine model's sample of `conch_engine_<name>`."""

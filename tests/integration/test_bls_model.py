@@ -212,8 +212,8 @@ async def test_a_mistake_is_told_shortly_and_by_name(client, name):
 async def test_answers_run_together_in_flight(client):
     calls = [Call(messages=HELLO, sampling=LONGISH, is_streamed=True)] * 32
     tasks = [asyncio.create_task(chunks_of(client, call)) for call in calls]
-    await client.until(lambda: client.running() >= 16)
-    await client.until(lambda: client.metrics()["conch_requests_running/demo"] >= 16)
+    gauges = "conch_engine_running/demo_engine", "conch_requests_running/demo"
+    await client.until(lambda: min(client.metrics()[name] for name in gauges) >= 16)
     replies = await asyncio.gather(*tasks)
     assert all(chunks[-1].usage.completion_tokens == 200 for chunks in replies)
 
@@ -225,7 +225,7 @@ async def test_an_error_of_one_touches_none_of_the_others(client):
         )
         for _ in range(4)
     ]
-    await client.until(lambda: client.running() == 4)
+    await client.until(lambda: client.running() >= 1)
     for name in sorted(REFUSED):
         await refusal(client, REFUSED[name][0])
     for chunks in await asyncio.gather(*good):
@@ -289,9 +289,9 @@ async def test_what_happens_is_counted(client):
 
 async def test_a_hang_up_and_an_error_are_counted(client):
     before = client.metrics()
-    stream = client.stream("demo", encode_call(Call(messages=HELLO, sampling=LONG)))
+    stream = client.stream("demo", encode_call(Call(messages=HELLO, sampling=LONG, n=8)))
     reader = asyncio.create_task(anext(aiter(stream)))
-    await client.until(lambda: client.running() == 1)
+    await client.until(lambda: client.running() >= 1)
     stream.cancel()
     await asyncio.gather(reader, return_exceptions=True)
     await refusal(client, {"max_tokens": single("INT32", 3)})
