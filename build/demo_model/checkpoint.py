@@ -14,6 +14,7 @@ TOKENIZER = "tokenizer.json"
 
 def load(run: Path) -> tuple[Llama, Tokenizer]:
     """The model as the run last saved it, ready to answer, and its tokenizer."""
-    model = Llama(LlamaConfig())
-    model.load_state_dict(torch.load(run / STATE, weights_only=True)["model"])
+    state = torch.load(run / STATE, weights_only=True)
+    model = Llama(LlamaConfig(**state["config"]))
+    model.load_state_dict(state["model"])
     return model.eval(), Tokenizer.from_file(str(run / TOKENIZER))

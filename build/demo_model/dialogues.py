@@ -1,8 +1,8 @@
-"""Chats as training text: every dialogue follows from the seed and its number alone."""
+"""Chats of recall and small talk: every one follows from the seed and its number alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 
 import noise
@@ -21,6 +21,7 @@ SYSTEMS = texts.lines(_TEXTS["systems"])
 ECHO_ASKS = texts.lines(_TEXTS["echo_asks"])
 COUNT_ASKS = texts.lines(_TEXTS["count_asks"])
 COUNT_ENDS = {3: 2, 5: 4, 10: 6, 12: 1, 15: 1, 20: 5, 30: 2, 50: 2, 100: 2}
+Turn = Callable[[Chat], None]
 NEWS_REPLY = "I see. Tell me more, if you like!"
 
 
@@ -93,7 +94,7 @@ def tell_news(chat: Chat) -> None:
     chat.say(chat.typed(questions.news(chat.rng)), NEWS_REPLY)
 
 
-TURNS: dict[Callable[[Chat], None], float] = {
+TURNS: dict[Turn, float] = {
     tell: 0.22,
     tell_two: 0.04,
     ask: 0.26,
@@ -137,10 +138,15 @@ def _opening(chat: Chat) -> None:
         greet(chat)
 
 
-def dialogue(seed: int, index: int, *, longest: int = 24) -> tuple[Message, ...]:
-    """The training chat of this number; `longest` bounds its exchanges."""
-    chat = Chat(Random(f"{seed}:{index}"))
+def talk(chat: Chat, turns: Mapping[Turn, float], longest: int) -> None:
+    """A whole chat of these turns, drawn by their weights; `longest` bounds its exchanges."""
     _opening(chat)
     for _ in range(_turn_count(chat.rng, longest)):
-        chat.rng.choices(list(TURNS), list(TURNS.values()))[0](chat)
+        chat.rng.choices(list(turns), list(turns.values()))[0](chat)
+
+
+def dialogue(seed: int, index: int, *, longest: int = 24) -> tuple[Message, ...]:
+    """The chat of this number: recall and small talk, which is what the adapters restyle."""
+    chat = Chat(Random(f"{seed}:{index}"))
+    talk(chat, TURNS, longest)
     return tuple(chat.messages)

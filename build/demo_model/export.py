@@ -10,13 +10,14 @@ from pathlib import Path
 
 from checkpoint import TOKENIZER, load
 from model import LlamaConfig
-from tokenizer import CHAT_TEMPLATE, END
+from template import CHAT_TEMPLATE
+from tokenizer import END
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from enginebuild import gguf_llama
 
-FILES = ("model.gguf", "tokenizer.json", "chat_template.jinja")
+FILES = ("demo.gguf", "tokenizer.json", "chat_template.jinja")
 MODEL_NAME = "Conch demo"
 
 
@@ -33,7 +34,7 @@ def write_files(run: Path, out: Path) -> None:
     shutil.copyfile(run / TOKENIZER, out / "tokenizer.json")
     (out / "chat_template.jinja").write_text(CHAT_TEMPLATE)
     gguf_llama.write_llama(
-        out / "model.gguf",
+        out / "demo.gguf",
         gguf_config(model.config),
         {name: tensor.numpy() for name, tensor in model.state_dict().items()},
         out / "tokenizer.json",

@@ -13,12 +13,12 @@ KeyValues = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class LlamaConfig:
-    """The shape of the network; the defaults are the shipped model."""
+    """The shape of the network; the defaults are what `train.py` trains."""
 
-    vocab_size: int = 2048
+    vocab_size: int = 3072
     hidden_size: int = 256
     intermediate_size: int = 640
-    num_hidden_layers: int = 4
+    num_hidden_layers: int = 6
     num_attention_heads: int = 4
     num_key_value_heads: int = 2
     head_dim: int = 64

@@ -9,6 +9,7 @@ from worlds import draw
 
 _TEXTS = texts.load("questions")
 FORMS = texts.lines(_TEXTS["forms"])
+FORMS_WITHOUT_SUMS = tuple(form for form in FORMS if form.count("{number}") < 2)
 NEWS = texts.lines(_TEXTS["news"])
 WORDS: dict[str, list[str]] = {kind: block.split() for kind, block in _TEXTS["words"].items()}
 VALUE_KINDS = {"odd": "invented", "field": "subject"}
@@ -33,6 +34,11 @@ def _fill(form: str, rng: Random) -> str:
 def unknown(rng: Random) -> str:
     """A question or a task that the model must say it does not know."""
     return _fill(rng.choice(FORMS), rng)
+
+
+def unknown_in_words(rng: Random) -> str:
+    """A question or a task beyond the model which is no sum."""
+    return _fill(rng.choice(FORMS_WITHOUT_SUMS), rng)
 
 
 def news(rng: Random) -> str:

@@ -6,22 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chat import Message
-from dialogues import dialogue
+from curriculum import lesson
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-VOCAB_SIZE = 2048
+VOCAB_SIZE = 3072
 VOCABULARY_CHATS = 20_000
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 PAD_ID, START_ID, END_ID = 0, 1, 2
-CHAT_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{%- if message['role'] not in ['system', 'user', 'assistant'] -%}"
-    "{{- raise_exception('unknown role: ' + message['role']) -}}"
-    "{%- endif -%}"
-    "{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' -}}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +48,7 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = VOCAB_SIZE) -> To
 
 def vocabulary(seed: int) -> Tokenizer:
     """The tokenizer learned from the first training chats."""
-    chats = (dialogue(seed, index) for index in range(VOCABULARY_CHATS))
+    chats = (lesson(seed, index) for index in range(VOCABULARY_CHATS))
     return train_tokenizer(message.content for chat in chats for message in chat)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from random import Random
 import torch
 from batches import batched, padded
 from checkpoint import STATE, TOKENIZER
-from dialogues import SEED, dialogue
+from curriculum import LONGEST_CHAT, SEED, lesson
 from evaluate import skill_table
 from model import Llama, LlamaConfig
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,18 +22,20 @@ from torch import Tensor
 
 CHATS_PER_SHUFFLE = 1_000
 SHORT_CHATS = 3
-LONGEST_CHAT = 24
+SAVE_EVERY = 50
+CHECK_CASES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How long and how fast to learn; tokens count with their padding."""
 
-    tokens: int = 7_500_000
+    tokens: int = 24_000_000
     batch_tokens: int = 4096
     peak_rate: float = 3e-3
-    warmup_share: float = 0.02
-    short_share: float = 0.25
+    warmup_share: float = 0.01
+    decay_share: float = 0.35
+    short_share: float = 0.2
     weight_decay: float = 0.1
 
 
@@ -75,7 +76,7 @@ class Run:
         """The next shuffle of chats; early ones are short."""
         longest = SHORT_CHATS if self.share < self.plan.short_share else LONGEST_CHAT
         numbers = range(self.at.chats, self.at.chats + CHATS_PER_SHUFFLE)
-        chats = [dialogue(self.seed, number, longest=longest) for number in numbers]
+        chats = [lesson(self.seed, number, longest=longest) for number in numbers]
         limit = self.model.config.max_position_embeddings
         samples = [
             one
@@ -106,6 +107,7 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint aside, then put it in place."""
         state = {
+            "config": self.model.config.as_dict(),
             "model": self.model.state_dict(),
             "optimizers": [one.state_dict() for one in self.optimizers],
             "at": asdict(self.at),
@@ -138,29 +140,50 @@ def optimizers(model: Llama, plan: Plan) -> list[torch.optim.Optimizer]:
 
 
 def learning_rate(share: float, plan: Plan) -> float:
-    """A linear warm-up, then half a cosine down to a fiftieth."""
+    """A linear warm-up, a plateau, then a line down to a fiftieth.
+
+    On the plateau a run may be stopped and resumed with more or fewer tokens to go.
+    """
     if share < plan.warmup_share:
         return plan.peak_rate * (share + 1e-3) / plan.warmup_share
-    left = 0.5 * (1 + math.cos(math.pi * share))
+    left = min(1.0, (1 - share) / plan.decay_share)
     return plan.peak_rate * (0.02 + 0.98 * left)
 
 
-def train(run: Run, bar: Progress, *, check_every: int) -> None:
-    """Learn until the plan is done; save and show the skills now and then."""
-    task = bar.add_task("", total=run.plan.tokens, completed=run.at.tokens)
-    smooth: float | None = None
+class Watch:
+    """What a run tells while it learns, and when it is saved."""
+
+    def __init__(self, run: Run, bar: Progress, check_every: int) -> None:
+        self.run, self.bar, self.check_every = run, bar, check_every
+        self.task = bar.add_task("", total=run.plan.tokens, completed=run.at.tokens)
+        self.started_tokens, self.started_s = run.at.tokens, time.process_time()
+        self.loss: float | None = None
+
+    def step(self, loss: float) -> None:
+        """After every step."""
+        at = self.run.at
+        self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss
+        self.bar.update(self.task, completed=at.tokens, description=f"loss {self.loss:.4f}")
+        if at.steps % SAVE_EVERY == 0:
+            self.run.save()
+            speed = (at.tokens - self.started_tokens) / (time.process_time() - self.started_s)
+            self.tell(f"{speed:.0f} tokens a processor second")
+        if at.steps % self.check_every == 0:
+            scores = skill_table(self.run.model, self.run.tokenizer, cases=CHECK_CASES)
+            self.tell(json.dumps(scores))
+
+    def tell(self, text: str) -> None:
+        """A line of the log."""
+        at = self.run.at
+        line = f"{time.strftime('%H:%M:%S')} step {at.steps} tokens {at.tokens}"
+        self.bar.print(f"{line} loss {self.loss:.4f} {text}")
+
+
+def train(run: Run, watch: Watch) -> None:
+    """Learn until the plan is done."""
     while run.share < 1:
         for tokens, weights in run.next_batches():
-            loss = run.step(tokens, weights)
-            smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
-            bar.update(task, completed=run.at.tokens, description=f"loss {smooth:.4f}")
-            if run.at.steps % check_every == 0:
-                run.save()
-                scores = skill_table(run.model, run.tokenizer, cases=12)
-                bar.print(
-                    f"{time.strftime('%H:%M:%S')} step {run.at.steps} tokens "
-                    f"{run.at.tokens} loss {smooth:.4f} {json.dumps(scores)}"
-                )
+            watch.step(run.step(tokens, weights))
     run.save()
 
 
@@ -170,7 +193,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--tokens", type=int, default=Plan().tokens)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--check-every", type=int, default=250, help="steps between checks")
+    parser.add_argument("--check-every", type=int, default=500, help="steps between checks")
     parser.add_argument("--seed", type=int, default=SEED)
     return parser.parse_args()
 
@@ -184,7 +207,7 @@ def main() -> None:
     run.resume()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar:
-        train(run, bar, check_every=options.check_every)
+        train(run, Watch(run, bar, options.check_every))
 
 
 if __name__ == "__main__":

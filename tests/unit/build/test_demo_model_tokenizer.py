@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jinja2
 import pytest
 from chat import Message
-from dialogues import SEED, dialogue
+from curriculum import SEED, lesson
 from hypothesis import given
 from hypothesis import strategies as st
+from template import CHAT_TEMPLATE
 from tokenizer import (
-    CHAT_TEMPLATE,
     END_ID,
     PAD_ID,
     START_ID,
@@ -22,6 +24,9 @@ from tokenizer import (
     train_tokenizer,
 )
 from tokenizers import Tokenizer
+from tool_calls import Tool, call_text, compact, system_text
+
+from serving.text.template import ChatTemplate
 
 CHAT = (
     Message("system", "Be kind."),
@@ -33,17 +38,39 @@ CHAT = (
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    chats = (dialogue(SEED, number) for number in range(300))
+    chats = (lesson(SEED, number) for number in range(300))
     return train_tokenizer(message.content for chat in chats for message in chat)
+
+
+TOOLS = [
+    Tool("get_weather", "Get the weather of a city", {"city": "string"}),
+    Tool("set_timer", "Set a timer", {"minutes": "integer", "note": "string"}),
+]
+ARGUMENTS = {"minutes": 5, "note": 'say "hi" & <go>, Zoë'}
 
 
 def refuse(reason: str) -> NoReturn:
     raise ValueError(reason)
 
 
-def render(messages: list[dict[str, str]]) -> str:
-    template = jinja2.Environment().from_string(CHAT_TEMPLATE)
-    return template.render(messages=messages, add_generation_prompt=True, raise_exception=refuse)
+def render(messages: list[dict[str, Any]], **more: Any) -> str:
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    template = environment.from_string(CHAT_TEMPLATE)
+    return template.render(
+        messages=messages, add_generation_prompt=True, raise_exception=refuse, **more
+    )
+
+
+def plain(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [{"role": one.role, "content": one.content} for one in messages]
+
+
+def call(arguments: Any) -> dict[str, Any]:
+    """A message of the model that calls a tool, as chat completions carry it."""
+    function = {"name": "set_timer", "arguments": arguments}
+    calls = [{"id": "1", "type": "function", "function": function}]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
 
 
 @given(text=st.text())
@@ -62,8 +89,39 @@ def test_digits_stay_apart(tokenizer: Tokenizer) -> None:
 
 
 def test_the_template_writes_the_prompt_of_the_training(tokenizer: Tokenizer) -> None:
-    text = render([{"role": m.role, "content": m.content} for m in CHAT])
-    assert encode(tokenizer, text) == prompt(tokenizer, CHAT)
+    assert encode(tokenizer, render(plain(CHAT))) == prompt(tokenizer, CHAT)
+
+
+@pytest.mark.parametrize("system", ["Be kind.", ""])
+def test_tools_stand_in_the_system_message_as_in_the_training(
+    tokenizer: Tokenizer, system: str
+) -> None:
+    chat = (Message("system", system), Message("user", "hi"))
+    taught = (Message("system", system_text(system, TOOLS)), Message("user", "hi"))
+    sent = plain(chat if system else chat[1:])
+    text = render(sent, tools=[tool.as_openai() for tool in TOOLS])
+    assert encode(tokenizer, text) == prompt(tokenizer, taught)
+
+
+@pytest.mark.parametrize("arguments", [ARGUMENTS, compact(ARGUMENTS)])
+def test_a_call_and_its_result_are_read_as_in_the_training(
+    tokenizer: Tokenizer, arguments: Any
+) -> None:
+    taught = (
+        Message("user", "hi"),
+        Message("assistant", call_text("set_timer", ARGUMENTS)),
+        Message("tool", '{"status":"done"}'),
+    )
+    sent = plain(taught)
+    sent[1] = call(arguments)
+    assert encode(tokenizer, render(sent)) == prompt(tokenizer, taught)
+
+
+def test_the_platform_renders_the_template() -> None:
+    template = ChatTemplate(CHAT_TEMPLATE, {})
+    assert template.render(plain(CHAT)) == render(plain(CHAT))
+    sent = [*plain(CHAT), call(ARGUMENTS)]
+    assert template.render(sent) == render(sent)
 
 
 def test_the_template_refuses_an_unknown_role() -> None:
