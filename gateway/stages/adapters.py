@@ -12,8 +12,8 @@ from serving.contract.control import LIST, Operation, decode_list, encode_operat
 from serving.contract.errors import BadGrant, EngineFailed, InvalidRequest
 from serving.contract.principal import Principal
 
-# One that was added a moment ago is asked for at once, and by somebody who waits for it.
-FRESH_S = 0.25
+# One that was added a moment ago is asked for by name at once, and by somebody who waits for it.
+NAMED_FRESH_S = 0.25
 # The label in metrics of a name that no list bounds: a gateway without a policy cannot list.
 UNLISTED = "unlisted"
 ListAdapters = Callable[[str], Awaitable[tuple[str, ...]]]
@@ -41,7 +41,7 @@ class Adapters:
         """One seen before is not looked up again: the BLS model refuses one that has gone since."""
         if self._list is None or self._is_known(model, adapter):
             return True
-        return adapter in await self._catalogue(model, self._list).models()
+        return adapter in await self._catalogue(model, self._list).models(fresh_s=NAMED_FRESH_S)
 
     def label(self, model: str, adapter: str | None) -> str:
         """What metrics call it: a word of a bounded set."""
@@ -59,7 +59,7 @@ class Adapters:
 
     def _catalogue(self, model: str, list_adapters: ListAdapters) -> Catalogue:
         if model not in self._of:
-            self._of[model] = Catalogue(partial(list_adapters, model), fresh_s=FRESH_S)
+            self._of[model] = Catalogue(partial(list_adapters, model))
         return self._of[model]
 
 

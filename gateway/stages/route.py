@@ -22,16 +22,13 @@ class Model:
 
 
 class Catalogue:
-    """The models that can answer, asked of Triton and remembered for `fresh_s`."""
+    """The models that can answer, asked of Triton and remembered for a moment."""
 
-    def __init__(
-        self, list_models: Callable[[], Awaitable[tuple[str, ...]]], *, fresh_s: float = FRESH_S
-    ) -> None:
+    def __init__(self, list_models: Callable[[], Awaitable[tuple[str, ...]]]) -> None:
         self._list_models = list_models
-        self._fresh_s = fresh_s
         self._models: dict[str, Model] = {}
         self._failure: ConchError | None = None
-        self._fresh_until = float("-inf")
+        self._asked_s = float("-inf")
         self._lock = asyncio.Lock()
         self._last_seen: dict[str, float] = {}
 
@@ -42,20 +39,21 @@ class Catalogue:
     def forget(self, name: str) -> None:
         """The model has just refused a request as unknown: look it up again."""
         self._models.pop(name, None)
-        self._fresh_until = float("-inf")
+        self._asked_s = float("-inf")
 
     def was_seen(self, name: str) -> bool:
         """It was there within REMEMBERED_S, so it is probably being loaded again."""
         return time.monotonic() - self._last_seen.get(name, float("-inf")) < REMEMBERED_S
 
-    async def models(self) -> dict[str, Model]:
-        """Every model by name; raises Unavailable.
+    async def models(self, *, fresh_s: float = FRESH_S) -> dict[str, Model]:
+        """Every model by name, as it was at most `fresh_s` ago; raises Unavailable.
 
         Callers that meet share one question and its outcome, so a Triton that hangs costs each of
         them one timeout and not one for everybody in front of it.
         """
         async with self._lock:
-            if time.monotonic() > self._fresh_until:
+            lifetime_s = fresh_s if self._failure is None else FAILED_S
+            if time.monotonic() - self._asked_s > lifetime_s:
                 await self._ask()
         if self._failure is not None:
             raise self._failure
@@ -65,12 +63,12 @@ class Catalogue:
         try:
             names = await self._list_models()
         except ConchError as error:
-            self._failure, lifetime_s = error, FAILED_S
+            self._failure = error
         else:
             self._models = {name: self._seen(name) for name in names}
             self._last_seen |= dict.fromkeys(names, time.monotonic())
-            self._failure, lifetime_s = None, self._fresh_s
-        self._fresh_until = time.monotonic() + lifetime_s
+            self._failure = None
+        self._asked_s = time.monotonic()
 
     def _seen(self, name: str) -> Model:
         return self._models.get(name) or Model(name, int(time.time()))
