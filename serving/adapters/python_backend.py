@@ -16,6 +16,7 @@ import orjson
 # Exists only inside Triton's stub process.
 import triton_python_backend_utils as pb_utils
 
+from serving.contract.addresses import QUEUE_PARAMETERS
 from serving.contract.errors import ConchError, to_wire
 
 Array = npt.NDArray[Any]
@@ -37,9 +38,12 @@ class ModelConfig:
 
     def number(self, key: str, default: int) -> int:
         """A parameter that is a whole number. Raises what Triton reports as the load's failure."""
-        value = self.parameter(key)
+        variable = f"TRITON_{key.upper()}"
+        told = os.environ.get(variable) if key in QUEUE_PARAMETERS else None
+        value = told or self.parameter(key)
         if value is not None and not value.isdigit():
-            raise load_error(f"parameter '{key}' of '{self.name}' is '{value}', not a number")
+            what = variable if told else f"parameter '{key}'"
+            raise load_error(f"{what} of '{self.name}' is '{value}', not a number")
         return default if value is None else int(value)
 
 

@@ -84,6 +84,21 @@ class TritonSettings(Settings):
         description="How long its requests may take to finish when it stops; CONCH_STOP_S is "
         "above it.",
     )
+    max_inflight: Count | None = Field(
+        None,
+        description="Sequences of a model that are in its engine at a time; without it, what the "
+        "model's config says, or 64.",
+    )
+    max_waiting: Count | None = Field(
+        None,
+        description="Sequences that wait for a place in the engine at most; without it, what the "
+        "model's config says, or 1024.",
+    )
+    adapter_wait_ms: Count | None = Field(
+        None,
+        description="How long a request waits for room for its adapter; without it, what the "
+        "model's config says, or 2000.",
+    )
     log_verbose: Whole = Field(0, description="0 to 2 and more: what it logs about each request.")
 
 
