@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -72,8 +72,9 @@ def _aside(home: Path) -> Path:
 def _clear_abandoned(home: Path) -> None:
     """What a process that was killed left behind."""
     for aside in home.glob(f"{_ASIDE}*"):
-        if time.time() - aside.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(aside, ignore_errors=True)
+        with suppress(FileNotFoundError):  # published or cleared since it was listed
+            if time.time() - aside.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

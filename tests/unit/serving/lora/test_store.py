@@ -199,6 +199,23 @@ def test_what_a_killed_process_left_is_passed_over_and_cleared_later(made, roots
     assert not left.exists()
 
 
+def test_what_another_writer_ends_while_it_is_looked_at_is_passed_over(
+    made, roots, source, monkeypatch
+):
+    made.add("pirate", source(1))
+    left = roots[1] / "pirate" / ".0123"
+    left.mkdir()
+    glob = Path.glob
+
+    def listed(folder, pattern):
+        found = list(glob(folder, pattern))
+        left.rename(roots[1] / "published")
+        return found
+
+    monkeypatch.setattr(Path, "glob", listed)
+    assert made.add("pirate", source(2)).record.version == 2
+
+
 def test_every_step_of_a_version_is_on_disk_before_it_has_its_name(made, source, monkeypatch):
     synced = []
     fsync = os.fsync
