@@ -65,8 +65,11 @@ async def test_requests_of_many_clients_share_batches_and_each_gets_its_own(clie
     before = [counted(stack, name) for name in names]
     texts = [TEXTS[number % len(TEXTS)] for number in range(CLIENTS)]
     made = await asyncio.gather(*(ask(client, [text]) for text in texts))
-    requests, batches, passes = (counted(stack, n) - b for n, b in zip(names, before, strict=True))
-    assert requests == CLIENTS
+    async with asyncio.timeout(WITHIN_S):
+        # Triton counts a request after it has answered it: some of others may come in between.
+        while counted(stack, names[0]) - before[0] < CLIENTS:
+            await asyncio.sleep(0.01)
+    batches, passes = (counted(stack, n) - b for n, b in zip(names[1:], before[1:], strict=True))
     assert batches < CLIENTS  # how many fewer is for a benchmark: a busy client sends them late
     assert passes < CLIENTS
     for text, one in zip(texts, made, strict=True):
