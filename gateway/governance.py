@@ -18,6 +18,7 @@ from gateway.stages.auth import Governed
 from gateway.stages.remember import open_archive
 from serving.adapters import redis
 from serving.adapters.policy_feed import PolicyFeed
+from serving.contract.task_errors import bare_errors
 from serving.identity.identify import Verifier, open_verifier
 from serving.settings.base import BadSettings, load
 from serving.settings.stores import RedisSettings
@@ -63,12 +64,13 @@ def _prepare(folder: Path) -> None:
 @asynccontextmanager
 async def _fresh_keys(verifier: Verifier) -> AsyncIterator[None]:
     """The keys of issuers are renewed before a request would have to wait for them."""
-    async with asyncio.TaskGroup() as group:
-        keeper = group.create_task(verifier.issuers.keep_fresh())
-        try:
-            yield
-        finally:
-            keeper.cancel()
+    with bare_errors():
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(verifier.issuers.keep_fresh())
+            try:
+                yield
+            finally:
+                keeper.cancel()
 
 
 def _bytes(secret: SecretStr) -> bytes:

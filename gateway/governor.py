@@ -17,7 +17,6 @@ from gateway.replay import Replay
 from gateway.settler import Settler
 from gateway.spool import Spool, SpoolFailed
 from gateway.store_watch import StoreWatch
-from gateway.tasks import bare_errors
 from gateway.upkeep import Lease, Upkeep
 from serving.adapters.quotas import Quotas
 from serving.adapters.redis import Redis, StoreUnavailable
@@ -26,6 +25,7 @@ from serving.adapters.redis_wire import TIMEOUT_S
 from serving.contract.errors import QuotaRequests, QuotaUnavailable
 from serving.contract.policy import OnRedisDown, Settings
 from serving.contract.quota import Admission, Refusal, Reservation
+from serving.contract.task_errors import bare_errors
 from serving.contract.usage import UsageEvent
 
 GRACE_S = 2.0

@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from gateway.policy_file import PolicyFile
-from gateway.tasks import bare_errors
 from serving.adapters import aside
 from serving.adapters.policy_feed import PolicyFeed
 from serving.adapters.policy_lines import Malformed
 from serving.adapters.redis import StoreUnavailable
 from serving.contract.errors import Unavailable
 from serving.contract.policy import Change, Snapshot, Version
+from serving.contract.task_errors import bare_errors
 from serving.identity.directory import Directory, read
 
 POLL_S = 0.5

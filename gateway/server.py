@@ -12,8 +12,8 @@ from gateway.gate import Gate
 from gateway.kserve.server import Front, serve_grpc
 from gateway.metrics import Metrics
 from gateway.settings import BadSettings, GatewaySettings
-from gateway.tasks import bare_errors
 from serving.contract.errors import InvalidRequest
+from serving.contract.task_errors import bare_errors
 from serving.web.server import CountedConnection, CountingConfig, Server
 
 GRACE_S = 1

@@ -15,9 +15,9 @@ from gateway.kserve.rpc import Rpc
 from gateway.metrics import Metrics
 from gateway.pipeline import answer
 from gateway.stages.auth import identify
-from gateway.tasks import bare_errors
 from gateway.telemetry import Record
 from serving.contract.errors import ConchError
+from serving.contract.task_errors import bare_errors
 from serving.web.request_ids import request_id
 
 ENDPOINT = "grpc"

@@ -15,10 +15,10 @@ from gateway.kserve.infer import ENDPOINT, Inference
 from gateway.kserve.models import Models
 from gateway.kserve.recorded import recorded
 from gateway.kserve.rpc import Rpc
-from gateway.kserve.status import Metadata, retry_metadata, status_of
+from gateway.kserve.status import Metadata, details_of, retry_metadata, status_of
 from gateway.metrics import Metrics
 from gateway.telemetry import Record, log
-from serving.contract.errors import ConchError, InternalError, MethodNotAllowed, to_wire
+from serving.contract.errors import ConchError, InternalError, MethodNotAllowed
 from serving.web.request_ids import request_id
 
 _SERVICE = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -111,7 +111,9 @@ async def _abort(context: Any, error: ConchError, record: Record | None = None) 
     trailing = () if record is None else _trailing(record)
     # gRPC notices by itself whom it cannot tell, and which call has been aborted.
     with suppress(grpc.aio.BaseError):
-        await context.abort(status_of(error), to_wire(error), (*trailing, *retry_metadata(error)))
+        await context.abort(
+            status_of(error), details_of(error), (*trailing, *retry_metadata(error))
+        )
 
 
 def _trailing(record: Record) -> Metadata:

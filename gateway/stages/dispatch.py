@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from gateway.stages.grant import Signer
 from gateway.stages.route import Model
-from gateway.tasks import bare_errors
 from serving.adapters.triton import Triton
 from serving.contract.calls import Call, Chunk
+from serving.contract.task_errors import bare_errors
 
 QUEUED_CHUNKS = 64
 

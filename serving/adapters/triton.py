@@ -29,6 +29,7 @@ from serving.contract.errors import (
     from_wire,
 )
 from serving.contract.lora_refusals import refusal_of
+from serving.contract.task_errors import bare_errors
 from serving.contract.wire import Array, decode_chunk, encode_call, single
 
 FOREIGN_ERRORS: tuple[type[Exception], ...] = (
@@ -75,16 +76,17 @@ async def connect(url: str, *, timeout_s: float, heartbeat_s: float) -> AsyncIte
     gRPC's own keepalive is no way to notice that: Triton takes its pings for an attack and ends a
     stream that waits silently for its turn ("too_many_pings").
     """
-    async with (
-        grpc.aio.insecure_channel(url, options=_channel_options(timeout_s)) as channel,
-        asyncio.TaskGroup() as group,
-    ):
-        triton = Triton(channel, timeout_s=timeout_s)
-        heart = group.create_task(triton.beat(heartbeat_s))
-        try:
-            yield triton
-        finally:
-            heart.cancel()
+    with bare_errors():
+        async with (
+            grpc.aio.insecure_channel(url, options=_channel_options(timeout_s)) as channel,
+            asyncio.TaskGroup() as group,
+        ):
+            triton = Triton(channel, timeout_s=timeout_s)
+            heart = group.create_task(triton.beat(heartbeat_s))
+            try:
+                yield triton
+            finally:
+                heart.cancel()
 
 
 CHANNEL_OPTIONS: list[tuple[str, int]] = [

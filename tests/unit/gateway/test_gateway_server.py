@@ -85,3 +85,16 @@ async def test_taken_port_is_named_with_its_variable() -> None:
         settings = SETTINGS.model_copy(update={"port": 0, "metrics_port": port})
         with pytest.raises(BadSettings, match=f"GATEWAY_METRICS_PORT={port}: Address already"):
             await serve(settings)
+
+
+@pytest.mark.parametrize("is_governed", [False, True])
+async def test_taken_port_of_the_grpc_front_is_named_too(tmp_path, monkeypatch, is_governed):
+    away = {"REDIS_URL": "redis://127.0.0.1:9/0"}
+    secrets = {"CONCH_KEY_PEPPER": "p" * 43, "CONCH_GRANT_KEY": "g" * 43}
+    for name, value in (away | secrets).items():
+        monkeypatch.setenv(name, value)
+    with listen(0, SETTINGS, is_shared=False) as taken:
+        ports = {"port": 0, "metrics_port": 0, "grpc_port": taken.getsockname()[1]}
+        more = {"governed": is_governed, "state_dir": tmp_path}
+        with pytest.raises(BadSettings, match=f"GATEWAY_GRPC_PORT={ports['grpc_port']}: "):
+            await serve(SETTINGS.model_copy(update=ports | more))

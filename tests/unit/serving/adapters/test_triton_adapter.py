@@ -160,6 +160,12 @@ async def test_a_call_cancelled_by_its_channel_is_unavailable() -> None:
         raise asyncio.CancelledError
 
 
+async def test_an_error_of_the_block_leaves_a_connection_as_it_was_raised() -> None:
+    with pytest.raises(EngineFailed):
+        async with triton.connect("127.0.0.1:9", timeout_s=1, heartbeat_s=1):
+            raise EngineFailed("because")
+
+
 CALLS = [
     Call(text="héllo\n", is_streamed=True),
     Call(input_ids=(1, 2, 3), n=2, is_echoed=True),

@@ -10,4 +10,5 @@ def bare_errors() -> Iterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+        first = group.exceptions[0]
+        raise first from first.__cause__
