@@ -8,6 +8,11 @@ _MISS = re.compile(r"LoRA task [0-9]+ not found in cache\. Please send LoRA weig
 _FULL = re.compile(r"Cache is full\. There are no done tasks to evict")
 
 
+def executor_failed(number: int, why: str) -> str:
+    """The text of a failed response as TensorRT-LLM's backend words it; `number` is any."""
+    return f"Executor failed process requestId {number} due to the following error: {why}"
+
+
 def refusal_of(text: str) -> ConchError | None:
     """The error for an engine's text; its message are the cache's own words and nothing else."""
     if (said := _MISS.search(text)) is not None:

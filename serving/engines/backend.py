@@ -26,6 +26,7 @@ from serving.contract.errors import (
     InvalidRequest,
     UnfitAdapter,
 )
+from serving.contract.lora_refusals import executor_failed
 from serving.engines.grammar import GrammarChecker
 from serving.engines.lora_metrics import LoraMetrics
 from serving.engines.messages import (
@@ -178,10 +179,7 @@ class EngineModel:
         match failure:
             case Failure.LORA:
                 if self._open.close(opened):
-                    opened.request.fail_with(
-                        f"Executor failed process requestId {opened.key} due to the following "
-                        f"error: {error}"
-                    )
+                    opened.request.fail_with(executor_failed(opened.key, error))
             case Failure.UNFIT:
                 self._fail(opened, UnfitAdapter(error, param="lora_weights"))
             case Failure.STEP:

@@ -21,6 +21,7 @@ from serving.adapters.python_backend import (
     release,
 )
 from serving.contract.errors import ConchError, EngineFailed, InternalError, InvalidRequest
+from serving.contract.lora_refusals import executor_failed
 from serving.engines.llmapi import LlmApi, Step
 from serving.engines.llmapi_adapters import AdapterFolder, Adapters, Write, peft_writer
 from serving.engines.llmapi_flow import Flow
@@ -167,10 +168,7 @@ class LlmApiModel:
         if not self._open.close(opened):
             return
         if isinstance(error, LoraRefusedError):
-            opened.request.fail_with(
-                f"Executor failed process requestId {opened.key} due to the following error: "
-                f"{error}"
-            )
+            opened.request.fail_with(executor_failed(opened.key, str(error)))
             return
         if not isinstance(error, InvalidRequest):
             log_exception(f"request '{opened.request.id}'", error)
