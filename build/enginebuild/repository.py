@@ -28,7 +28,10 @@ from serving.contract.tensors import (
 MAX_BATCH_SIZE = 64
 EMBEDDING = "embedding"
 _EMBEDDING_EXPORT = "serving.engines.embedding_backend import EmbeddingBackend"
-OPENVINO = {KIND_PARAMETER: EngineKind.OPENVINO.value}
+OPENVINO = {
+    KIND_PARAMETER: EngineKind.OPENVINO.value,
+    "max_tokens_in_paged_kv_cache": "32768",
+}
 LORA_PARAMETERS = ("lora_max_adapters", "lora_max_rank", "lora_target_modules")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -72,6 +75,7 @@ def entries(deployment: Deployment) -> tuple[ModelEntry, ...]:
             parameters=language
             | {"engine": f"{name}_engine"}
             | _lora(deployment)
+            | _room(deployment)
             | deployment.bls_parameters,
         ),
         ModelEntry(
@@ -102,6 +106,12 @@ def _lora(deployment: Deployment) -> dict[str, str]:
     """What the BLS model has to know of the engine's LoRA cache."""
     given = deployment.engine_parameters
     return {name: given[name] for name in LORA_PARAMETERS if name in given}
+
+
+def _room(deployment: Deployment) -> dict[str, str]:
+    """As many tokens as its engine has room for; one that does not say is never thought full."""
+    tokens = deployment.engine_parameters.get("max_tokens_in_paged_kv_cache")
+    return {} if tokens is None else {"max_inflight_tokens": tokens}
 
 
 def write(deployment: Deployment, repository: Path) -> None:

@@ -35,6 +35,26 @@ class Sampling:
     bad_words: tuple[str, ...] = ()
 
 
+class SequenceState(StrEnum):
+    """Where a sequence that has not ended stands, told when it changes."""
+
+    RUNNING = "running"
+    WAITING = "waiting"  # preempted: it goes on when its turn comes
+    PAUSED = "paused"  # by an operator, until it is resumed
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for what, in milliseconds; None: as the model server is set.
+
+    `total_ms` and `idle_ms` (between two tokens) do not count while it is preempted or paused.
+    """
+
+    total_ms: int | None = None
+    ttft_ms: int | None = None
+    idle_ms: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Guide:
     """A grammar the answer must follow; `kind` is json, json_schema, regex or ebnf_grammar."""
@@ -48,7 +68,8 @@ class Call:
     """One request to a model. Exactly one of `text`, `input_ids` and `messages` is set.
 
     `adapter` is the name of a LoRA adapter of the model; None: the model as it is. `grant` is a
-    signed statement of what it may do; None: no more than anybody.
+    signed statement of what it may do; None: no more than anybody. `priority` is the class it asks
+    for; None: standard. `session` ties the calls of one conversation or agent run together.
     """
 
     text: str | None = None
@@ -59,6 +80,9 @@ class Call:
     adapter: str | None = None
     n: int = 1
     deadline_ms: int | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    priority: str | None = None
+    session: str | None = None
     is_streamed: bool = False
     is_echoed: bool = False
     has_logprobs: bool = False
@@ -108,8 +132,8 @@ class EngineTimes:
 class Chunk:
     """A piece of an answer. A sequence's last has all the fields from `finish_reason` on.
 
-    With a grant some before it have `usage` too: what the sequence has used so far. They may have
-    no text.
+    With a grant some before it have `usage` too: what the sequence has used so far, or `state`:
+    that it waits again, or goes on. They may have no text.
     """
 
     index: int = 0
@@ -120,3 +144,4 @@ class Chunk:
     timings: Timings | None = None
     engine_times: EngineTimes | None = None
     cum_logprob: float | None = None
+    state: SequenceState | None = None

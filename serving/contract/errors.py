@@ -33,7 +33,8 @@ ConchError
 └── InternalError                 500  a defect: the log has the trace, the client the request id
 
 A leaf is its code, HTTP status and docstring. `to_wire` and `from_wire` carry an error through the
-one string that a Triton response has for it: `code[param]: message`.
+one string that a Triton response has for it: `code[param]: message`, and of one that it is worth
+to try again `code[param](retry after 2.5 s): message`.
 """
 
 import re
@@ -264,7 +265,9 @@ class InternalError(ConchError):
 
 
 _WIRE = re.compile(
-    r"(?<![a-z_])(?P<code>[a-z_]+)(?:\[(?P<param>[^\]]*)\])?: (?P<message>.*)", re.DOTALL
+    r"(?<![a-z_])(?P<code>[a-z_]+)(?:\[(?P<param>[^\]]*)\])?"
+    r"(?:\(retry after (?P<retry_after_s>[0-9.]+) s\))?: (?P<message>.*)",
+    re.DOTALL,
 )
 
 
@@ -278,7 +281,13 @@ _BY_CODE: dict[str, type[ConchError]] = {error.code: error for error in _below(C
 def to_wire(error: ConchError) -> str:
     """The error as one line for a Triton response."""
     param = f"[{error.param.replace(']', '')}]" if error.param else ""
-    return f"{error.code}{param}: {error.message}"
+    return f"{error.code}{param}{_retry(error)}: {error.message}"
+
+
+def _retry(error: ConchError) -> str:
+    if not isinstance(error, Refused) or error.retry_after_s is None:
+        return ""
+    return f"(retry after {error.retry_after_s:.1f} s)"
 
 
 def from_wire(text: str) -> ConchError | None:
@@ -291,4 +300,7 @@ def from_wire(text: str) -> ConchError | None:
         match = _WIRE.search(text, match.start() + 1)
     if match is None:
         return None
-    return _BY_CODE[match["code"]](match["message"], param=match["param"])
+    error = _BY_CODE[match["code"]](match["message"], param=match["param"])
+    if isinstance(error, Refused) and match["retry_after_s"]:
+        error.retry_after_s = float(match["retry_after_s"])
+    return error

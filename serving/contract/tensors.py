@@ -108,7 +108,8 @@ BLS_INPUTS: tuple[Tensor, ...] = (
     # Conch's own
     Tensor("input_ids", "INT32", (-1,)),
     *_singles("STRING", "messages", "response_format", "grant", "adapter", "control"),
-    *_singles("INT32", "deadline_ms"),
+    *_singles("STRING", "priority", "session"),
+    *_singles("INT32", "deadline_ms", "timeout_ms", "ttft_timeout_ms", "idle_timeout_ms"),
 )
 
 BLS_OUTPUTS: tuple[Tensor, ...] = (
@@ -119,7 +120,7 @@ BLS_OUTPUTS: tuple[Tensor, ...] = (
     *TIMING_OUTPUTS,
     *_singles("INT32", "num_input_tokens", "num_output_tokens"),
     # Conch's own: JSON, each absent where it has nothing to say
-    *_singles("STRING", "logprobs", "finish_reason", "usage", "timings", "control"),
+    *_singles("STRING", "logprobs", "finish_reason", "usage", "timings", "control", "state"),
 )
 
 # The classic ensemble: names of NVIDIA's preprocessing and postprocessing models.

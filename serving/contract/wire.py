@@ -19,11 +19,14 @@ from serving.contract.calls import (
     FinishReason,
     Guide,
     Sampling,
+    SequenceState,
+    Timeouts,
     Timings,
     TokenLogprob,
     Usage,
 )
 from serving.contract.errors import InvalidRequest, UnsupportedParameter
+from serving.contract.grant import CLASSES
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -50,6 +53,13 @@ _SAMPLING_SCALARS: dict[str, tuple[str, str]] = {
     "seed": ("UINT64", "seed"),
     "end_id": ("INT32", "end_id"),
 }
+# BLS input -> field of Timeouts
+_TIMEOUTS: dict[str, str] = {
+    "timeout_ms": "total_ms",
+    "ttft_timeout_ms": "ttft_ms",
+    "idle_timeout_ms": "idle_ms",
+}
+MAX_SESSION = 256
 # Inputs of NVIDIA's contract that no engine here honours, and the value that asks for nothing.
 _NOT_HONOURED: dict[str, Any] = {
     "embedding_bias_words": None,
@@ -103,14 +113,14 @@ def _encode_options(call: Call) -> dict[str, Array]:
     if call.guide is not None:
         arrays["guided_decoding_guide_type"] = single("STRING", call.guide.kind)
         arrays["guided_decoding_guide"] = single("STRING", call.guide.text)
-    if call.adapter is not None:
-        arrays["adapter"] = single("STRING", call.adapter)
     if call.n != 1:
         arrays["num_return_sequences"] = single("INT32", call.n)
-    if call.deadline_ms is not None:
-        arrays["deadline_ms"] = single("INT32", call.deadline_ms)
-    if call.grant is not None:
-        arrays["grant"] = single("STRING", call.grant)
+    for name in ("adapter", "grant", "priority", "session"):
+        if (text := getattr(call, name)) is not None:
+            arrays[name] = single("STRING", text)
+    for name, milliseconds in _milliseconds(call).items():
+        if milliseconds is not None:
+            arrays[name] = single("INT32", milliseconds)
     flags = {
         "stream": call.is_streamed,
         "return_log_probs": call.has_logprobs,
@@ -124,6 +134,11 @@ def _encode_options(call: Call) -> dict[str, Array]:
     return arrays
 
 
+def _milliseconds(call: Call) -> dict[str, int | None]:
+    timeouts = {name: getattr(call.timeouts, field) for name, field in _TIMEOUTS.items()}
+    return {"deadline_ms": call.deadline_ms, **timeouts}
+
+
 def decode_call(arrays: Arrays) -> Call:
     """The call that `arrays` (inputs of one request, batch of 1) ask for.
 
@@ -131,11 +146,6 @@ def decode_call(arrays: Arrays) -> Call:
     """
     _refuse_what_is_not_honoured(arrays)
     n = _scalar(arrays, "num_return_sequences", int)
-    deadline_ms = _scalar(arrays, "deadline_ms", int)
-    if deadline_ms is not None and deadline_ms < 1:
-        raise InvalidRequest(
-            f"'deadline_ms' is {deadline_ms}, it must be at least 1", param="deadline_ms"
-        )
     return Call(
         text=_scalar(arrays, "text_input", _text),
         input_ids=_sequence(arrays, "input_ids", int),
@@ -144,7 +154,10 @@ def decode_call(arrays: Arrays) -> Call:
         guide=_guide(arrays),
         adapter=_scalar(arrays, "adapter", _text),
         n=1 if n is None else n,
-        deadline_ms=deadline_ms,
+        deadline_ms=_time(arrays, "deadline_ms"),
+        timeouts=Timeouts(**{field: _time(arrays, name) for name, field in _TIMEOUTS.items()}),
+        priority=_priority(arrays),
+        session=_session(arrays),
         is_streamed=_flag(arrays, "stream"),
         is_echoed=_scalar(arrays, "exclude_input_in_output", bool) is False,
         has_logprobs=_flag(arrays, "return_log_probs"),
@@ -153,6 +166,31 @@ def decode_call(arrays: Arrays) -> Call:
         or _flag(arrays, "return_num_output_tokens"),
         grant=_scalar(arrays, "grant", _text),
     )
+
+
+def _time(arrays: Arrays, name: str) -> int | None:
+    milliseconds = _scalar(arrays, name, int)
+    if milliseconds is not None and milliseconds < 1:
+        raise InvalidRequest(f"'{name}' is {milliseconds}, it must be at least 1", param=name)
+    return milliseconds
+
+
+def _priority(arrays: Arrays) -> str | None:
+    name = _scalar(arrays, "priority", _text)
+    if name is not None and name not in CLASSES:
+        raise InvalidRequest(
+            f"'priority' is '{name}', it must be one of {', '.join(CLASSES)}", param="priority"
+        )
+    return name
+
+
+def _session(arrays: Arrays) -> str | None:
+    session = _scalar(arrays, "session", _text)
+    if session is not None and len(session) > MAX_SESSION:
+        raise InvalidRequest(
+            f"'session' has {len(session)} characters, it can have {MAX_SESSION}", param="session"
+        )
+    return session or None
 
 
 def decode_control(arrays: Arrays) -> tuple[str, str | None]:
@@ -270,6 +308,8 @@ def encode_chunk(chunk: Chunk, call: Call) -> dict[str, Array]:
         arrays["logprobs"] = single("STRING", orjson.dumps([_logprob(t) for t in chunk.logprobs]))
     if chunk.finish_reason is not None:
         arrays["finish_reason"] = single("STRING", chunk.finish_reason.value)
+    if chunk.state is not None:
+        arrays["state"] = single("STRING", chunk.state.value)
     for name, value in (("usage", chunk.usage), ("timings", chunk.timings)):
         if value is not None:
             arrays[name] = single("STRING", orjson.dumps(asdict(value)))
@@ -297,6 +337,7 @@ def _logprob(token: TokenLogprob) -> list[Any]:
 def decode_chunk(arrays: Arrays) -> Chunk:
     """What `encode_chunk` wrote."""
     reason = _scalar(arrays, "finish_reason", _text)
+    state = _scalar(arrays, "state", _text)
     usage, timings = _json(arrays, "usage"), _json(arrays, "timings")
     return Chunk(
         index=_scalar(arrays, "sequence_index", int) or 0,
@@ -310,6 +351,7 @@ def decode_chunk(arrays: Arrays) -> Chunk:
         timings=None if timings is None else Timings(**timings),
         engine_times=_engine_times(arrays),
         cum_logprob=_scalar(arrays, "cum_log_probs", float),
+        state=None if state is None else SequenceState(state),
     )
 
 

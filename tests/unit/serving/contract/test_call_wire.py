@@ -145,7 +145,7 @@ def test_every_declared_output_is_sent_to_whom_asks_for_all():
         cum_logprob=-0.5,
     )
     arrays = encode_chunk(last, Call(n=2, has_engine_times=True, has_token_counts=True))
-    assert arrays.keys() == {tensor.name for tensor in BLS_OUTPUTS} - {"control"}
+    assert arrays.keys() == {tensor.name for tensor in BLS_OUTPUTS} - {"control", "state"}
     assert [arrays[t.name].item() for t in TIMING_OUTPUTS] == [1, 2, 3, 4]
     assert (arrays["num_input_tokens"].item(), arrays["num_output_tokens"].item()) == (3, 1)
 
