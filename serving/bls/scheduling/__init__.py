@@ -1,0 +1,1 @@
+"""Who goes into the engine when: pure decisions, told the time and what happened, doing nothing."""
