@@ -36,15 +36,31 @@ class ModelConfig:
         value = self._config.get("parameters", {}).get(key)
         return value["string_value"] or None if value is not None else None
 
+    @property
+    def instances(self) -> int:
+        """How many processes run this model."""
+        groups = self._config.get("instance_group") or [{}]
+        return max(1, sum(int(group.get("count", 1)) for group in groups))
+
+    def text(self, key: str, default: str) -> str:
+        """A parameter; the environment wins for those of the queue."""
+        return self._told(key) or self.parameter(key) or default
+
     def number(self, key: str, default: int) -> int:
         """A parameter that is a whole number. Raises what Triton reports as the load's failure."""
-        variable = f"TRITON_{key.upper()}"
-        told = os.environ.get(variable) if key in QUEUE_PARAMETERS else None
+        told = self._told(key)
         value = told or self.parameter(key)
         if value is not None and not value.isdigit():
-            what = variable if told else f"parameter '{key}'"
+            what = _variable(key) if told else f"parameter '{key}'"
             raise load_error(f"{what} of '{self.name}' is '{value}', not a number")
         return default if value is None else int(value)
+
+    def _told(self, key: str) -> str | None:
+        return os.environ.get(_variable(key)) if key in QUEUE_PARAMETERS else None
+
+
+def _variable(key: str) -> str:
+    return f"TRITON_{key.upper()}"
 
 
 class Request:
@@ -143,17 +159,18 @@ def counter(name: str, description: str, model: str, **labels: str) -> Callable[
     return _metric(family, name, description, model, None, **labels).increment  # type: ignore[no-any-return]
 
 
-def gauge(name: str, description: str, model: str) -> Callable[[float], None]:
-    """A Triton gauge labelled with the model; returns its `set`."""
-    return _metric(pb_utils.MetricFamily.GAUGE, name, description, model).set  # type: ignore[no-any-return]
+def gauge(name: str, description: str, model: str, **labels: str) -> Callable[[float], None]:
+    """A Triton gauge labelled with the model, and `labels`; returns its `set`."""
+    family = pb_utils.MetricFamily.GAUGE
+    return _metric(family, name, description, model, None, **labels).set  # type: ignore[no-any-return]
 
 
 def histogram(
-    name: str, description: str, model: str, buckets: Sequence[float]
+    name: str, description: str, model: str, buckets: Sequence[float], **labels: str
 ) -> Callable[[float], None]:
-    """A Triton histogram labelled with the model; returns its `observe`."""
+    """A Triton histogram labelled with the model, and `labels`; returns its `observe`."""
     family = pb_utils.MetricFamily.HISTOGRAM
-    return _metric(family, name, description, model, buckets).observe  # type: ignore[no-any-return]
+    return _metric(family, name, description, model, buckets, **labels).observe  # type: ignore[no-any-return]
 
 
 _FAMILIES: dict[str, Any] = {}

@@ -7,7 +7,7 @@ number alone. Before its first token a request may be sent again, after it never
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from serving.contract.lora_refusals import is_full, is_miss
 from serving.contract.wire import single
 
 TOUCH_TIMEOUT_S = 5.0
+KEPT_S = 5.0
 
 
 @dataclass(slots=True)
@@ -70,6 +71,12 @@ class AdapterPool:
         """
         async with aclosing(self._tokens(adapter, arrays, outputs)) as tokens:
             yield tokens
+
+    def keep(self, adapter: Adapter) -> None:
+        """One that was just stopped will want it again: it counts as in use for a while."""
+        use = ExitStack()
+        use.enter_context(self._mirror.using(adapter.task_id))
+        asyncio.get_running_loop().call_later(KEPT_S, use.close)
 
     def counts(self) -> dict[str, Any]:
         """What became of the requests so far."""

@@ -59,7 +59,7 @@ class Answer:
         self._language = language
         self._call = call
         self._prompt = prompt
-        self._index = index
+        self.index = index
         self._detokenizer = Detokenizer(language.tokenizer)
         self._stops = StopFilter(call.sampling.stop)
         self._echo = _echo(language, call, prompt)
@@ -68,13 +68,17 @@ class Answer:
         self._shown_length = 0
         self._times: EngineTimes | None = None
         self._cum_logprob = 0.0
-        self.completion_tokens = 0
+        self.ids: list[int] = []
         self.finish_reason: FinishReason | None = None
+
+    @property
+    def completion_tokens(self) -> int:
+        return len(self.ids)
 
     def push(self, tokens: Tokens) -> Chunk | None:
         """The chunk that `tokens` make certain, or None; `finish_reason` is set by the last."""
         self._times = tokens.times or self._times
-        self.completion_tokens += len(tokens.ids)
+        self.ids += tokens.ids
         self._cum_logprob += sum(tokens.logprobs)
         text = self._text(tokens)
         self.finish_reason = self._reason(tokens)
@@ -128,7 +132,7 @@ class Answer:
         echo, self._echo = self._echo, ""
         is_last = self.finish_reason is not None
         return Chunk(
-            index=self._index,
+            index=self.index,
             text=echo + text,
             logprobs=self._take_logprobs(),
             finish_reason=self.finish_reason,
@@ -150,7 +154,7 @@ class Answer:
         return Usage(len(self._prompt.ids), self.completion_tokens)
 
     def timings(self, waited_ms: float) -> Timings | None:
-        """Where the time went; None when the engine did not say."""
+        """Where the time of one engine request went; None when the engine did not say."""
         times = self._times
         if times is None:
             return None

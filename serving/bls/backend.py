@@ -23,8 +23,9 @@ from serving.bls.ensemble_backend import load_language
 from serving.bls.grants import Gate
 from serving.bls.metrics import Metrics, RequestClock
 from serving.bls.pipeline import Model, answer
+from serving.bls.queue_load import load_queue
+from serving.bls.queue_metrics import QueueMetrics
 from serving.bls.responder import Responder
-from serving.bls.slots import Slots
 from serving.contract.calls import Call, Chunk
 from serving.contract.errors import ConchError, InternalError
 from serving.contract.wire import decode_call, decode_control, single
@@ -50,7 +51,7 @@ class BlsModel:
 
     def _begin(self) -> None:
         """What goes on for as long as the model is loaded."""
-        work = [self._watch_cancellations()]
+        work = [self._watch_cancellations(), self._model.queue.turns.watch()]
         if (adapters := self._model.adapters) is not None:
             work.append(keep_warm(adapters.pool, adapters.registry.pinned, log_info))
         self._watches = [self._loop.create_task(each) for each in work]
@@ -128,14 +129,11 @@ class BlsModel:
 
 
 def _load(config: ModelConfig, metrics: Metrics) -> Model:
-    places = config.number("max_inflight", 64)
     engine = Engine(config.parameter("engine") or f"{config.name}_engine", TritonStream().infer)
-    slots = Slots(
-        places=places, max_waiting=config.number("max_waiting", 1024), on_change=metrics.show_load
-    )
+    queue = load_queue(config, QueueMetrics(python_backend, config.name), metrics.show_load)
     language = load_language(config)
     adapters = load_adapters(config, engine, end_id=language.end_ids[0], log=log_info)
-    return Model(Gate(config.name, _grant_key()), language, slots, engine, adapters)
+    return Model(Gate(config.name, _grant_key()), language, queue, engine, adapters)
 
 
 def _own_lora(arrays: Arrays) -> tuple[Arrays, Arrays]:

@@ -8,6 +8,7 @@ import orjson
 from serving.bls.adapter import Adapter
 from serving.bls.adapter_choice import Adapters
 from serving.bls.pipeline import Model
+from serving.bls.requests_control import OPERATIONS, operate_on_requests
 from serving.contract import control
 from serving.contract.control import AdapterItem, Operation
 from serving.contract.errors import Conflict, Forbidden, UnsupportedParameter
@@ -18,6 +19,8 @@ async def operate(model: Model, text: str, grant: str | None, request_id: str) -
     if not model.gate.check(grant, request_id).can_control:
         raise Forbidden("'control' needs a grant with can_control", param="control")
     operation = control.parse_operation(text)
+    if operation.op in OPERATIONS:
+        return operate_on_requests(model.queue.turns, operation)
     if model.adapters is None:
         if operation.op == control.LIST:
             return control.encode_list([])

@@ -18,9 +18,9 @@ class Families(Protocol):
     """Makes a metric of one model and returns what reports to it."""
 
     def counter(self, name: str, description: str, model: str, **labels: str) -> Observe: ...
-    def gauge(self, name: str, description: str, model: str) -> Observe: ...
+    def gauge(self, name: str, description: str, model: str, **labels: str) -> Observe: ...
     def histogram(
-        self, name: str, description: str, model: str, buckets: Sequence[float]
+        self, name: str, description: str, model: str, buckets: Sequence[float], **labels: str
     ) -> Observe: ...
 
 
@@ -59,6 +59,8 @@ class RequestClock:
     is_closed: bool = False
 
     def observe(self, chunk: Chunk) -> None:
+        if chunk.state is not None:
+            return
         now_s = time.monotonic()
         if self.last_chunk_s is None:
             self.metrics.ttft_ms(_ttft_ms(chunk, (now_s - self.arrived_s) * 1e3))

@@ -37,6 +37,9 @@ class Responder:
         return chunk.finish_reason is not None and self._left == 1
 
     def emit(self, chunk: Chunk) -> None:
+        if chunk.state is not None:
+            self.sink.send(encode_chunk(chunk, self.call), is_final=False)
+            return
         is_last = chunk.finish_reason is not None
         self._left -= is_last
         if not self.call.is_streamed:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -13,6 +13,8 @@ DEMO = "demo"
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Address = Annotated[str, Field(pattern=r"^[^/\s]+:\d+$")]
 Whole = Annotated[int, Field(ge=0)]
+_PAIR = r"[a-z0-9][a-z0-9_-]*=\d+(\.\d+)?"
+Pairs = Annotated[str, Field(pattern=rf"^{_PAIR}(,{_PAIR})*$")]
 
 
 class StackSettings(Settings):
@@ -89,10 +91,76 @@ class TritonSettings(Settings):
         description="Sequences of a model that are in its engine at a time; without it, what the "
         "model's config says, or 64.",
     )
+    max_inflight_tokens: Count | None = Field(
+        None,
+        description="Tokens of prompt and answer that they may come to hold there; without it, "
+        "what the model's config says, or as many as there are.",
+    )
     max_waiting: Count | None = Field(
         None,
-        description="Sequences that wait for a place in the engine at most; without it, what the "
-        "model's config says, or 1024.",
+        description="Sequences of each class that wait for a place in the engine at most; without "
+        "it, what the model's config says, or 1024.",
+    )
+    scheduling: Literal["fifo", "priority", "preempt"] | None = Field(
+        None,
+        description="In which order they get one: by arrival, by class and tenant, or so that "
+        "interactive requests stop others; without it, what the model's config says, or preempt.",
+    )
+    class_floors: Pairs | None = Field(
+        None,
+        description="Places that only one class gets, as interactive=2,agent=1; others have none.",
+    )
+    class_shares: Pairs | None = Field(
+        None,
+        description="Places that a class has at most, as agent=32,batch=8; others may have all.",
+    )
+    queue_timeouts_s: Pairs | None = Field(
+        None,
+        description="How long a class waits for its turn at most; without it interactive=60,"
+        "standard=300,agent=1800,batch=86400.",
+    )
+    tenant_weights: Pairs | None = Field(
+        None,
+        description="How many tokens tenants get for each one of the others, as acme=3,lab=0.5.",
+    )
+    unresumable_percent: Count | None = Field(
+        None,
+        description="Share of the places for agent and batch requests that cannot be stopped and "
+        "go on later; without it 50.",
+    )
+    aging_s: Count | None = Field(
+        None,
+        description="Who waits this long for each class above its own gets one place in eight; "
+        "without it 30.",
+    )
+    min_run_ms: Count | None = Field(
+        None, description="Nobody is stopped for others sooner than this; without it 100."
+    )
+    program_idle_s: Count | None = Field(
+        None,
+        description="How long an agent run keeps its turn and its prefix between two calls; "
+        "without it 30.",
+    )
+    max_paused_s: Count | None = Field(
+        None, description="How long a request may be paused or preempted; without it 3600."
+    )
+    timeout_s: Count | None = Field(
+        None,
+        description="How long a request may take in all, where it does not say; without it 86400.",
+    )
+    ttft_timeout_s: Count | None = Field(
+        None,
+        description="How long its first token may take, where it does not say; without it 86400.",
+    )
+    idle_timeout_s: Count | None = Field(
+        None,
+        description="How long it may go without a token in the engine, where it does not say; "
+        "without it 60.",
+    )
+    engine_hung_after_s: Count | None = Field(
+        None,
+        description="An engine that gives nobody a token for so long fails those in it; without "
+        "it 90.",
     )
     adapter_wait_ms: Count | None = Field(
         None,

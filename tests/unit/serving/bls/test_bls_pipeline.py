@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lora_engine import World, adapter
+from queues import queue_of
 from streams import ScriptedEngine, response, saying, until_stopped
 
 from serving.bls.adapter_choice import Adapters
@@ -15,7 +16,6 @@ from serving.bls.engine import Engine
 from serving.bls.grants import Gate
 from serving.bls.language import Language
 from serving.bls.pipeline import Model, answer
-from serving.bls.slots import Slots
 from serving.contract.calls import Call, FinishReason, Sampling, Usage
 from serving.contract.errors import (
     BadGrant,
@@ -44,12 +44,12 @@ def ids(language):
 
 def model_of(language, script, *, places=8, max_waiting=8):
     infer = ScriptedEngine(script)
-    slots = Slots(places=places, max_waiting=max_waiting, on_change=lambda *_: None)
-    return Model(Gate("m", KEY), language, slots, Engine("m_engine", infer)), infer
+    queue = queue_of(places, max_waiting=max_waiting)
+    return Model(Gate("m", KEY), language, queue, Engine("m_engine", infer)), infer
 
 
 def assert_free(model, infer):
-    assert (model.slots.running, model.slots.waiting) == (0, 0)
+    assert (model.queue.turns.running, model.queue.turns.waiting) == (0, 0)
     assert infer.open == {}
 
 
@@ -132,7 +132,7 @@ async def test_a_deadline_ends_the_wait_for_a_place(language):
     await asyncio.sleep(0.01)
     with pytest.raises(Expired):
         await answered(model, Call(text="p", deadline_ms=20))
-    assert (model.slots.running, model.slots.waiting, infer.begun) == (1, 0, 1)
+    assert (model.queue.turns.running, model.queue.turns.waiting, infer.begun) == (1, 0, 1)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     assert_free(model, infer)
@@ -259,7 +259,7 @@ async def test_a_request_with_an_adapter_goes_through_the_pool(language, ids):
     chunks = await answered(model, Call(text="p", adapter="a1", n=2))
     assert [text_of(chunks, index) for index in range(2)] == ["the sea is wide"] * 2
     assert sorted(world.infer.sent) == [(1, False), (1, True)]
-    assert (model.slots.running, model.slots.waiting) == (0, 0)
+    assert (model.queue.turns.running, model.queue.turns.waiting) == (0, 0)
     world.assert_free()
 
 
