@@ -1,41 +1,23 @@
 """`conch adapters`: the LoRA adapters of a model, changed while it serves."""
 
-import asyncio
-import time
 from pathlib import Path
-from secrets import token_hex
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from serving.adapters.triton import connect
-from serving.cli.connection import layout
+from serving.cli.operations import OfModel, told
 from serving.cli.shown import AsJson, field, print_json, show, show_fields
 from serving.cli.terminal import output
 from serving.contract import control
 from serving.contract.control import Operation
-from serving.contract.errors import ConchError
-from serving.contract.grant import DEFAULT_LIFETIME_S, Grant, sign
 from serving.settings.base import load
-from serving.settings.secret_files import first_line, read_secret
-from serving.stack import state
-from serving.stack.errors import StackError
-from serving.stack.inputs import GRANT_KEY, TRUST
-from serving.stack.probe import reachable
 from serving.stack.settings import TritonSettings
-
-PATIENCE_S = 120.0
-HEARTBEAT_S = 10.0
-OPERATOR = "operator"
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Folder = Annotated[
     str,
     typer.Argument(metavar="PATH", help="A PEFT folder, or one with model.lora_weights.npy."),
-]
-OfModel = Annotated[
-    str | None, typer.Option("--model", help="The base model; by default the stack's own.")
 ]
 adapters = typer.Typer(no_args_is_help=True, help="LoRA adapters, changed while the model serves.")
 
@@ -90,14 +72,14 @@ def warm(name: Name, model: OfModel = None, as_json: AsJson = False) -> None:
 @adapters.command()
 def stats(model: OfModel = None, as_json: AsJson = False) -> None:
     """What became of requests with adapters since the model was loaded."""
-    told = _told(model, Operation(control.STATS))
+    counts = _told(model, Operation(control.STATS))
     if as_json:
-        print_json(told)
+        print_json(counts)
         return
-    by_adapter = told.pop("by_adapter")
-    show_fields(told, as_json=False)
+    by_adapter = counts.pop("by_adapter")
+    show_fields(counts, as_json=False)
     if by_adapter:
-        rows = [{"adapter": name, **counts} for name, counts in by_adapter.items()]
+        rows = [{"adapter": name, **of_one} for name, of_one in by_adapter.items()]
         show(rows, COUNTS, as_json=False)
 
 
@@ -106,56 +88,7 @@ def _show_one(model: str | None, operation: Operation, *, as_json: bool) -> None
 
 
 def _told(model: str | None, operation: Operation) -> Any:
-    """What the model answers. Raises StackError in its words."""
-    address, served = _triton()
-    try:
-        return orjson.loads(asyncio.run(_operate(address, model or served, operation)))
-    except ConchError as error:
-        raise StackError(error.message) from error
-
-
-async def _operate(address: str, model: str, operation: Operation) -> str:
-    request_id = f"conch-{token_hex(8)}"
-    expires_at = time.time() + DEFAULT_LIFETIME_S
-    grant = Grant(request_id, model, OPERATOR, expires_at, can_control=True)
-    refusal = None
-    async with connect(address, timeout_s=PATIENCE_S, heartbeat_s=HEARTBEAT_S) as triton:
-        try:
-            told = await triton.control(
-                model,
-                control.encode_operation(operation),
-                grant=sign(grant, _grant_key()),
-                request_id=request_id,
-            )
-        except ConchError as error:
-            refusal, told = error, None  # raised here it would leave as a group
-    if refusal is not None:
-        raise refusal
-    if told is None:
-        raise StackError(f"'{model}' at {address} takes no operations; `conch status` lists models")
-    return told
-
-
-def _triton() -> tuple[str, str]:
-    """Where its gRPC is, and the model that the stack serves. Raises StackError."""
-    here = layout()
-    running = state.running(here)
-    if running is None:
-        raise StackError(f"no stack is running in {here.root}; `conch up` starts one")
-    settings = load(TritonSettings)
-    if settings.url is not None:
-        return settings.url, running.model
-    ports = next((part.ports for part in running.parts if part.name == "triton"), {})
-    if "grpc" not in ports:
-        raise StackError("the stack has no Triton of its own; set TRITON_URL as for `conch up`")
-    return f"{reachable(settings.host)}:{ports['grpc']}", running.model
-
-
-def _grant_key() -> bytes:
-    """The stack's own, unless the operator gave one. Raises BadSettings."""
-    given = read_secret(GRANT_KEY)
-    file = layout().secret(TRUST[GRANT_KEY])
-    return (given or first_line(file, str(file))).encode()
+    return orjson.loads(told(model, operation))
 
 
 def _on_tritons_machine(path: str) -> str:

@@ -22,10 +22,15 @@ def show(found: Item | Iterable[Item], columns: Columns, *, as_json: bool) -> No
     if as_json:
         print_json(found if isinstance(found, dict) else items)
         return
+    output.print(table_of(items, columns))
+
+
+def table_of(items: Iterable[Item], columns: Columns) -> Table:
+    """A row an item."""
     table = Table(*columns, box=None, pad_edge=False)
     for item in items:
         table.add_row(*(Text(text(column(item))) for column in columns.values()))
-    output.print(table)
+    return table
 
 
 def show_fields(found: Item, *, as_json: bool) -> None:
@@ -52,6 +57,13 @@ def text(value: object) -> str:
     if isinstance(value, dict | list):
         return orjson.dumps(value).decode()
     return str(value)
+
+
+def clock(seconds: float) -> str:
+    """A span of time, as in 0:01:30."""
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}"
 
 
 def when(moment: float | None) -> str:

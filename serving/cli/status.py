@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from serving.cli.connection import layout
+from serving.cli.shown import clock
 from serving.cli.terminal import output
 from serving.stack import repository, state
 from serving.stack.part import Health
@@ -44,9 +45,7 @@ def _parts(running: StackState) -> Table:
 def _uptime(part: PartState) -> str:
     if part.started_at is None:
         return "-"
-    minutes, seconds = divmod(int(time.time() - part.started_at), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
+    return clock(time.time() - part.started_at)
 
 
 def _models(running: StackState) -> Table | str:
