@@ -13,7 +13,9 @@ class Ask:
     `choose` has been, `model` is a base model, `adapter` that of all calls or None, and
     `adapter_param` the field in which the client asked for it; None: a rule chose it.
     `prompt_bytes` is the size of what was sent, to guess its tokens by. `user` and `session` are
-    the client's own words for whom it asks and in which conversation.
+    the client's own words for whom it asks and in which conversation; the stage `tie` makes the
+    latter the calls' `session`. `service_tier` is the one it asks for, if any, and the stage
+    `prioritize` makes the calls' `priority` the class that is used.
     """
 
     model: str
@@ -23,6 +25,7 @@ class Ask:
     session: str | None = None
     adapter: str | None = None
     adapter_param: str | None = None
+    service_tier: str | None = None
     is_streamed: bool = False
     has_usage_event: bool = False
 

@@ -1,6 +1,7 @@
-"""The path of a request: identify → read → shape → choose → reserve → route → dispatch → settle."""
+"""The path of a request: identify → read → shape → prioritize → tie → choose → reserve → route →
+dispatch → settle.
+"""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -8,19 +9,23 @@ from contextlib import (
     asynccontextmanager,
     nullcontext,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.ask import Ask
+from gateway.clock import Clock, limited
 from gateway.gate import Gate
 from gateway.stages.auth import identify
 from gateway.stages.choose import choose, not_found, served_name
 from gateway.stages.dispatch import dispatch
 from gateway.stages.grant import Signer, not_taken
+from gateway.stages.priority import class_of, prioritize, unsigned
 from gateway.stages.quota import noted, reserve
 from gateway.stages.remember import remembered
 from gateway.stages.route import Model, route
+from gateway.stages.session import tie
 from gateway.stages.shape import shape
+from gateway.states import States
 from gateway.tally import Tally
 from gateway.telemetry import Record, log
 from serving.contract.calls import Chunk, FinishReason
@@ -30,7 +35,6 @@ from serving.contract.errors import (
     Cancelled,
     ConchError,
     EngineFailed,
-    Expired,
     ModelNotFound,
     Unavailable,
 )
@@ -46,6 +50,7 @@ class Answer:
     model: Model
     tally: Tally
     chunks: AsyncIterator[Chunk]
+    states: States = field(default_factory=States)
 
     @property
     def name(self) -> str:
@@ -72,14 +77,15 @@ async def answer(caller: Caller, record: Record, gate: Gate) -> AsyncIterator[An
     principal = await identify(caller.credentials, gate.gatekeeper)
     record.identified(principal)
     with understanding(gate, principal, record):
-        asked = shape(await caller.read(), gate.runtime, gate.settings.default_max_tokens)
+        asked = _scheduled(gate, principal, _shaped(gate, await caller.read()))
     record.asked(asked)
+    record.prioritized(class_of(asked))
     async with caller.staying():
         with understanding(gate, principal, record):
             ask = await _chosen(gate, principal, asked)
         async with (
             governed(gate, principal, ask, record),
-            deadline(gate),  # within what is settled: its error is how the request ended
+            deadline(gate) as clock,  # within what is settled: its error is how the request ended
         ):
             model = await route(ask.model, principal, gate.catalogue)
             _routed(gate, model, ask, record)
@@ -91,7 +97,18 @@ async def answer(caller: Caller, record: Record, gate: Gate) -> AsyncIterator[An
                 _signer(gate, principal),
                 concurrency=gate.settings.prompt_concurrency,
             ) as chunks:
-                yield Answer(ask, model, record.tally, _followed(chunks, ask, record, gate))
+                followed = _followed(chunks, ask, record, gate, clock)
+                yield Answer(ask, model, record.tally, followed, clock.states)
+
+
+def _shaped(gate: Gate, ask: Ask) -> Ask:
+    return shape(ask, gate.runtime, gate.settings.default_max_tokens)
+
+
+def _scheduled(gate: Gate, principal: Principal, ask: Ask) -> Ask:
+    is_signed = gate.governance is not None
+    classes = principal.classes if is_signed else unsigned(principal.classes)
+    return tie(prioritize(ask, classes), principal.project or "")
 
 
 async def _chosen(gate: Gate, principal: Principal, ask: Ask) -> Ask:
@@ -133,11 +150,12 @@ def _signer(gate: Gate, principal: Principal) -> Signer:
 
 
 async def _followed(
-    chunks: AsyncIterator[Chunk], ask: Ask, record: Record, gate: Gate
+    chunks: AsyncIterator[Chunk], ask: Ask, record: Record, gate: Gate, clock: Clock
 ) -> AsyncIterator[Chunk]:
     try:
         async for chunk in chunks:
             record.saw(chunk)
+            clock.saw(chunk)
             if chunk.finish_reason is FinishReason.ERROR:
                 raise EngineFailed("the engine ended this answer before it was complete")
             if chunk.finish_reason is FinishReason.CANCELLED:
@@ -164,11 +182,7 @@ def _gone(gate: Gate, ask: Ask) -> ConchError:
     return not_found(ask.model, adapter, ask.adapter_param)
 
 
-@asynccontextmanager
-async def deadline(gate: Gate) -> AsyncIterator[None]:
+def deadline(gate: Gate) -> AbstractAsyncContextManager[Clock]:
+    """A block that ends with Expired when a request has had its time."""
     timeout_s = gate.runtime.request_timeout_s or gate.settings.request_timeout_s
-    try:
-        async with asyncio.timeout(timeout_s):
-            yield
-    except TimeoutError:
-        raise Expired(f"the request took longer than {timeout_s:g} s") from None
+    return limited(timeout_s, gate.settings.paused_timeout_s)

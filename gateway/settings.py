@@ -87,7 +87,16 @@ class GatewaySettings(Settings):
         30.0, description="How long a client may take to send its body."
     )
     request_timeout_s: Seconds = Field(
-        600.0, description="How long a request may take to be answered in full."
+        600.0,
+        description="How long a request may take to be answered in full; while it is preempted or "
+        "paused that time stands still.",
+    )
+    paused_timeout_s: Seconds = Field(
+        3600.0, description="How long a request may be preempted or paused, in all."
+    )
+    sse_comment_s: Seconds = Field(
+        15.0,
+        description="After how long without an event a comment is sent on an event stream.",
     )
     stall_timeout_s: Seconds = Field(
         60.0,

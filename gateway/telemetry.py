@@ -9,6 +9,7 @@ from prometheus_client import Histogram
 
 from gateway.ask import Ask
 from gateway.metrics import Metrics
+from gateway.states import is_notice
 from gateway.tally import Tally
 from serving.contract.calls import Chunk
 from serving.contract.errors import Cancelled
@@ -28,6 +29,7 @@ class Record:
     request_id: str
     model: str = ""
     adapter: str | None = None
+    priority: str | None = None
     status: int = 0
     reason: str = ""
     principal: Principal | None = None
@@ -59,6 +61,10 @@ class Record:
         self.tally = Tally(ask.choices_per_prompt)
         self._is_streamed = ask.is_streamed
 
+    def prioritized(self, class_name: str) -> None:
+        self.priority = class_name
+        self.headers.append((b"x-conch-priority", class_name.encode()))
+
     def routed(self, model: str, adapter: str | None = None, *, label: str = "") -> None:
         """`label` is what metrics call the adapter: of a bounded set."""
         self.model, self.adapter, self._adapter_label = model, adapter, label
@@ -68,6 +74,10 @@ class Record:
     def saw(self, chunk: Chunk) -> None:
         """Called for every chunk, so it is cheap."""
         self.tally.add(chunk)
+        if is_notice(chunk):
+            # No token, and the pause before the next one says nothing of the engine's pace.
+            self._last_s = time.perf_counter()
+            return
         if self.listener is not None:
             self.listener(chunk)
         if self._between is None:
@@ -108,6 +118,7 @@ class Record:
             endpoint=self.endpoint,
             model=self.model,
             adapter=self.adapter,
+            priority=self.priority,
             status=self.status,
             reason=self.reason,
             duration_ms=round(duration_s * 1e3, 1),

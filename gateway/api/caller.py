@@ -9,16 +9,17 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from gateway.api.body import read_object
+from gateway.api.scheduling import scheduled
 from gateway.ask import Ask
 from gateway.gate import Gate
 from gateway.settings import GatewaySettings
-from gateway.tasks import bare_errors
 from serving.contract.errors import Cancelled
+from serving.contract.task_errors import bare_errors
+from serving.contract.wire import MAX_SESSION
 from serving.identity.addresses import client_address, networks_of
 from serving.identity.identify import Credentials
 
 AskOf = Callable[[dict[str, Any], GatewaySettings], Ask]
-MAX_SESSION = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,12 @@ class HttpCaller:
             self.scope, self.receive, self.gate, self.credentials.address
         )
         ask = self.ask_of(body, self.gate.settings)
-        return replace(ask, prompt_bytes=size, session=_session(self.scope))
+        session = (self._said("x-session-id") or "")[:MAX_SESSION] or None
+        return scheduled(replace(ask, prompt_bytes=size, session=session), self._said)
+
+    def _said(self, header: str) -> str | None:
+        value = next(_values(self.scope, header.encode()), b"")
+        return value.decode("latin-1") or None
 
     @asynccontextmanager
     async def staying(self) -> AsyncIterator[None]:
@@ -66,12 +72,6 @@ def credentials(scope: Scope, settings: GatewaySettings) -> Credentials:
         forwarded = (value.decode("latin-1") for value in _values(scope, b"x-forwarded-for"))
         address = client_address(address, forwarded, trusted)
     return Credentials(authorization, address)
-
-
-def _session(scope: Scope) -> str | None:
-    """The conversation that a client says it is in."""
-    value = next(_values(scope, b"x-session-id"), b"")
-    return value.decode("latin-1")[:MAX_SESSION] or None
 
 
 def _values(scope: Scope, header: bytes) -> Iterator[bytes]:

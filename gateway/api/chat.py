@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from gateway.api.choices import Choice, usage_object
+from gateway.api.service_tier import tier_field
 from gateway.api.sse import Frame
 from gateway.pipeline import Answer
 from gateway.tally import Tally
@@ -24,6 +25,7 @@ class ChatReply:
             "created": int(time.time()),
             "model": answer.name,
             "system_fingerprint": None,
+            **tier_field(answer.ask),
         }
         envelope = self._envelope | {"object": "chat.completion.chunk"}
         self._frame = Frame(envelope, has_usage_event=answer.ask.has_usage_event)

@@ -82,7 +82,6 @@ class ChatRequest(GenerationRequest):
     moderation: Annotated[Any, refused()] = None
     metadata: dict[str, Text] | None = None
     store: Flag | None = None
-    service_tier: Text | None = None
     prompt_cache_key: Text | None = None
     prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: Text | None = None
@@ -117,6 +116,7 @@ def chat_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
         is_streamed=call.is_streamed,
         has_usage_event=request.has_usage_event,
         adapter=request.adapter,
+        service_tier=request.service_tier,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from gateway.api.choices import Choice, usage_object
+from gateway.api.service_tier import tier_field
 from gateway.api.sse import Frame
 from gateway.pipeline import Answer
 from gateway.tally import Tally
@@ -25,6 +26,7 @@ class CompletionReply:
             "created": int(time.time()),
             "model": answer.name,
             "system_fingerprint": None,
+            **tier_field(answer.ask),
         }
         self._frame = Frame(self._envelope, has_usage_event=answer.ask.has_usage_event)
         self._texts: dict[int, tuple[bytes, bytes]] = {}

@@ -44,6 +44,7 @@ def completions_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
         is_streamed=model_call.is_streamed,
         has_usage_event=request.has_usage_event,
         adapter=request.adapter,
+        service_tier=request.service_tier,
     )
 
 

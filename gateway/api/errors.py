@@ -27,6 +27,12 @@ _CLIENTS_NAMES = {
     "exclude_input_in_output": "echo",
     "input_ids": "prompt",
     "text_input": "prompt",
+    "priority": "X-Priority",
+    "session": "X-Session-Id",
+    "timeout_ms": "X-Timeout-Ms",
+    "ttft_timeout_ms": "X-TTFT-Timeout-Ms",
+    "idle_timeout_ms": "X-Idle-Timeout-Ms",
+    "deadline_ms": "X-Deadline-Ms",
 }
 
 

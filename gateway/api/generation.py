@@ -1,5 +1,6 @@
 """The endpoints that generate: one request through the pipeline, streamed or whole."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -7,12 +8,15 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.api.caller import AskOf, HttpCaller
 from gateway.api.choices import Choice, gather
+from gateway.api.keep_alive import keep_alive
 from gateway.api.sse import DONE, EventStream
 from gateway.gate import Gate
 from gateway.pipeline import Answer, answer
+from gateway.states import is_notice
 from gateway.tally import Tally
 from gateway.telemetry import Record
 from serving.contract.calls import Chunk
+from serving.contract.task_errors import bare_errors
 
 
 class Reply(Protocol):
@@ -39,7 +43,7 @@ class Generation:
         async with answer(caller, record, gate) as given:
             reply = self._reply_of(given)
             if given.ask.is_streamed:
-                await _pour(given, reply, stream)
+                await _pour(given, reply, stream, comment_s=gate.settings.sse_comment_s)
             else:
                 whole = reply.whole(await gather(given.chunks), given.tally)
         # The response ends outside of the block: to its watcher an ended response is a hang-up.
@@ -49,13 +53,17 @@ class Generation:
             await send_json(send, whole)
 
 
-async def _pour(given: Answer, reply: Reply, stream: EventStream) -> None:
-    async for chunk in given.chunks:
-        events = reply.events(chunk)
-        if events:
-            await stream.push(events)
-    last = reply.usage_event(given.tally) if given.ask.has_usage_event else b""
-    await stream.push(last + DONE)
+async def _pour(given: Answer, reply: Reply, stream: EventStream, *, comment_s: float) -> None:
+    with bare_errors():
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(keep_alive(stream, given.states, comment_s))
+            async for chunk in given.chunks:
+                events = b"" if is_notice(chunk) else reply.events(chunk)
+                if events:
+                    await stream.push(events)
+            last = reply.usage_event(given.tally) if given.ask.has_usage_event else b""
+            await stream.push(last + DONE)
+            keeper.cancel()
 
 
 async def send_json(send: Send, body: bytes) -> None:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from gateway.api.errors import UNSUPPORTED, invalid
+from gateway.api.service_tier import ServiceTier
 from gateway.settings import GatewaySettings
 from serving.contract.calls import Guide, Sampling
 from serving.contract.errors import InvalidRequest
@@ -75,6 +76,7 @@ class GenerationRequest(BaseModel):
     stream_options: StreamOptions | None = None
     response_format: dict[str, Any] | None = None
     logit_bias: Annotated[Any, refused({})] = None
+    service_tier: ServiceTier | None = None
     # Conch's own; "" asks for the model as it is.
     adapter: Annotated[str, Field(strict=True, max_length=128)] | None = None
     user: EndUser | None = None

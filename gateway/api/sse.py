@@ -1,5 +1,6 @@
 """Server-sent events: the constant bytes of a stream are made once, an event adds only its own."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -41,18 +42,33 @@ class Frame:
 class EventStream:
     """The response. Its head waits for the first event: until then it can be an error instead."""
 
-    __slots__ = ("_is_open", "_send")
+    __slots__ = ("_last_s", "_loop", "_send", "_turn", "is_open")
 
     def __init__(self, send: Send) -> None:
+        self.is_open = False
         self._send = send
-        self._is_open = False
+        self._turn = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._last_s = self._loop.time()
+
+    @property
+    def is_sending(self) -> bool:
+        """A client that reads slowly is one that this waits for."""
+        return self._turn.locked()
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds since the last was sent, or since the beginning."""
+        return self._loop.time() - self._last_s
 
     async def push(self, data: bytes) -> None:
-        if not self._is_open:
-            self._is_open = True
-            head = {"type": "http.response.start", "status": 200, "headers": HEAD}
-            await self._send(head)
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        """Several may push: each as a whole, in turn."""
+        async with self._turn:
+            if not self.is_open:
+                await self._send({"type": "http.response.start", "status": 200, "headers": HEAD})
+                self.is_open = True
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            self._last_s = self._loop.time()
 
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -43,7 +43,7 @@ def ask_of(request: Any, settings: GatewaySettings, *, is_unary: bool) -> Ask:
         (call,),
         prompt_bytes=len(b"".join(_bytes(arrays, name) for name in _PROMPTS)),
         user=text_parameter(request, "user"),
-        session=text_parameter(request, "session"),
+        session=call.session or text_parameter(request, "session"),
         is_streamed=call.is_streamed,
         adapter=call.adapter,
     )

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from gateway.api.scheduling import scheduled
 from gateway.ask import Ask
 from gateway.kserve.ask import ask_of
 from gateway.kserve.replies import Replies
@@ -33,7 +34,9 @@ class GrpcCaller:
     async def read(self) -> Ask:
         self.request = await self._receive()
         ask = ask_of(self.request, self._settings, is_unary=self._rpc.is_unary)
-        return ask if ask.session else replace(ask, session=self._rpc.session)
+        if not ask.session:
+            ask = replace(ask, session=self._rpc.session)
+        return scheduled(ask, self._rpc.said)
 
     def replies_to(self, call: Call, version: str) -> Replies:
         """How the answer to what it asked is worded."""

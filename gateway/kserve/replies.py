@@ -6,13 +6,17 @@ from typing import Any
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import np_to_triton_dtype
 
+from gateway.kserve.status import details_of, retry_after_ms
+from gateway.states import is_notice
 from serving.adapters.triton import raw_bytes
 from serving.contract.calls import Call, Chunk
-from serving.contract.errors import ConchError, to_wire
+from serving.contract.errors import ConchError
 from serving.contract.wire import encode_chunk
 
 FINAL = "triton_final_response"
+RETRY = "retry_after_ms"
 TEXT = "text_output"
+STATE = "state"
 
 
 class Replies:
@@ -36,7 +40,9 @@ class Replies:
 
         What a sequence has used is told at its end, not on the way.
         """
-        if chunk.finish_reason is None and not chunk.logprobs:
+        if is_notice(chunk):
+            return self._of_all(chunk) if self._wants(STATE) else None
+        if chunk.finish_reason is None and chunk.state is None and not chunk.logprobs:
             return self._of_text(chunk) if chunk.text else None
         return self._of_all(chunk)
 
@@ -72,7 +78,10 @@ class Replies:
 def failed(request: Any, error: ConchError) -> Any:
     """The end of an answer that failed: the stream and its other answers go on."""
     message = _response(request, is_final=True)
-    message.error_message = to_wire(error)
+    message.error_message = details_of(error)
+    wait_ms = retry_after_ms(error)
+    if wait_ms is not None:
+        message.infer_response.parameters[RETRY].int64_param = wait_ms
     return message
 
 

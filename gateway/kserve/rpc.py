@@ -9,10 +9,10 @@ from urllib.parse import unquote
 import grpc
 from google.protobuf.message import DecodeError
 
-from gateway.api.caller import MAX_SESSION
 from gateway.settings import GatewaySettings
-from gateway.tasks import bare_errors
 from serving.contract.errors import Cancelled, InvalidRequest, Unavailable
+from serving.contract.task_errors import bare_errors
+from serving.contract.wire import MAX_SESSION
 from serving.identity.addresses import client_address, networks_of
 from serving.identity.identify import Credentials
 
@@ -40,7 +40,11 @@ class Rpc:
     @property
     def session(self) -> str | None:
         """The conversation that the client says all its requests are in."""
-        return next(self._sent("x-session-id"), "")[:MAX_SESSION] or None
+        return (self.said("x-session-id") or "")[:MAX_SESSION] or None
+
+    def said(self, name: str) -> str | None:
+        """The first metadata of that name, for all requests of the call."""
+        return next(self._sent(name), None) or None
 
     def _sent(self, name: str) -> Iterator[str]:
         return (value for key, value in self.context.invocation_metadata() if key == name)

@@ -1,10 +1,11 @@
 """Errors as the status of a call, with when to try again in its trailing metadata."""
 
+import math
 from typing import Any
 
 import grpc
 
-from serving.contract.errors import ConchError, PayloadTooLarge
+from serving.contract.errors import ConchError, PayloadTooLarge, Refused
 from serving.web.errors import error_headers
 
 Metadata = tuple[tuple[str, str], ...]
@@ -28,6 +29,19 @@ _STATUSES: dict[int, Any] = {
 
 def status_of(error: ConchError) -> Any:
     return _STATUSES.get(error.status, grpc.StatusCode.INTERNAL)
+
+
+def details_of(error: ConchError) -> str:
+    """`code[param]: message`; when to try again is said beside it."""
+    param = f"[{error.param.replace(']', '')}]" if error.param else ""
+    return f"{error.code}{param}: {error.message}"
+
+
+def retry_after_ms(error: ConchError) -> int | None:
+    """When it is worth to try again, where that is known."""
+    if not isinstance(error, Refused) or error.retry_after_s is None:
+        return None
+    return math.ceil(error.retry_after_s * 1e3)
 
 
 def retry_metadata(error: ConchError) -> Metadata:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gateway.stages.route import Model
-from gateway.tasks import bare_errors
 from serving.adapters.triton import Triton
 from serving.adapters.triton_embedding import Embedded, embed
+from serving.contract.task_errors import bare_errors
 
 PART_TEXTS = 32
 # Of one request at a time: who sends thousands of texts leaves room for who sends one.

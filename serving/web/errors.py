@@ -39,7 +39,7 @@ def error_headers(error: ConchError) -> dict[str, str]:
     """The headers that go with it: when to try again, which methods there are."""
     if isinstance(error, Refused) and error.retry_after_s is not None:
         return {
-            "retry-after": str(math.ceil(error.retry_after_s)),
+            "retry-after": str(max(RETRY_AFTER_S, math.ceil(error.retry_after_s))),
             "retry-after-ms": str(math.ceil(error.retry_after_s * 1e3)),
         }
     if error.is_retryable and error.status == Unavailable.status:

@@ -3,7 +3,8 @@
 import grpc
 import pytest
 
-from gateway.kserve.status import retry_metadata, status_of
+from gateway.api.errors import error_headers
+from gateway.kserve.status import details_of, retry_after_ms, retry_metadata, status_of
 from serving.contract import errors
 from serving.contract.errors import (
     AdapterNotFound,
@@ -63,3 +64,15 @@ def test_a_quota_says_when_to_try_again() -> None:
     error.retry_after_s = 1.5
     assert dict(retry_metadata(error)) == {"retry-after": "2", "retry-after-ms": "1500"}
     assert retry_metadata(InvalidRequest("x")) == ()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if issubclass(kind, errors.Refused)])
+def test_every_refusal_says_when_to_try_again_where_that_is_known(kind: type[errors.Refused]):
+    error = kind("x")
+    error.retry_after_s = 0.2
+    assert dict(retry_metadata(error)) == {"retry-after": "1", "retry-after-ms": "200"}
+    headers = dict(error_headers(error))
+    assert (headers[b"retry-after"], headers[b"retry-after-ms"]) == (b"1", b"200")
+    assert (details_of(error), retry_after_ms(error)) == (f"{error.code}: x", 200)
+    error.retry_after_s = 0.0
+    assert dict(error_headers(error))[b"retry-after"] == b"1"
