@@ -217,7 +217,9 @@ class Turns:
 
     def cancel(self, turns: list[Turn]) -> None:
         for turn in turns:
-            turn.end(Cancelled("an operator cancelled the request"))
+            error = Cancelled("an operator cancelled the request")
+            self.scheduler.counts.refusals[error.code] += 1
+            turn.end(error)
 
     def pause_class(self, rank: int) -> None:
         self.scheduler.pause_class(rank, self.clock())
