@@ -15,7 +15,8 @@ COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .PHONY: help up down venv install install-dev lint format types imports unit contract integration \
-	e2e test test-full bench bench-governance bench-adapters bench-embeddings \
+	e2e test test-full bench bench-governance bench-adapters bench-embeddings bench-scheduling \
+	bench-scheduler simulate \
 	models loadtest lock clean
 
 help: ## Show this list
@@ -91,6 +92,12 @@ bench-adapters: install-dev ## Measure what cold and warm adapters cost, and the
 
 bench-embeddings: install-dev ## Measure what micro-batching gains the embedding model
 	$(BIN)/python -m loadtests.bench.embeddings
+
+bench-scheduling: install-dev ## Measure what people feel while agents flood the engine
+	$(BIN)/python -m loadtests.bench.scheduling
+
+bench-scheduler: install-dev ## Measure what one decision of the scheduler costs
+	$(BIN)/python -m loadtests.bench.scheduler_cost
 
 models: install ## Write the demo's Triton models and the grammar probe from their definitions
 	$(BIN)/python -m enginebuild.repository model_repository

@@ -101,12 +101,14 @@ def _add(
 
 @dataclass(frozen=True, slots=True)
 class SseClient:
-    """The gateway's `/v1/completions`, streamed."""
+    """The gateway's `/v1/completions`, streamed; `priority` is the class it asks for."""
 
     host: str
     port: int
     api_key: str
     model: str
+    priority: str = "standard"
+    max_tokens: int = ANSWER_TOKENS
 
     async def ask(self, prompt: list[int]) -> Answer:
         started_s = time.perf_counter()
@@ -131,7 +133,7 @@ class SseClient:
             {
                 "model": self.model,
                 "prompt": prompt,
-                "max_tokens": ANSWER_TOKENS,
+                "max_tokens": self.max_tokens,
                 "temperature": 0,
                 "stream": True,
                 "stream_options": {"include_usage": True},
@@ -139,7 +141,8 @@ class SseClient:
         )
         head = (
             f"POST /v1/completions HTTP/1.1\r\nHost: {self.host}\r\n"
-            f"Authorization: Bearer {self.api_key}\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {self.api_key}\r\nX-Priority: {self.priority}\r\n"
+            f"Content-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         return head.encode() + body

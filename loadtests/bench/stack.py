@@ -46,8 +46,8 @@ def _state(var: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def bench_stack(model: Path | None, folder: Path) -> Iterator[BenchStack]:
-    """`conch up` on `model`, or on the demo; `conch down` at the end."""
+def bench_stack(model: Path | None, folder: Path, **variables: str) -> Iterator[BenchStack]:
+    """`conch up` on `model`, or on the demo, with `variables` set; `conch down` at the end."""
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     var = folder / "stack"
     environment = {
@@ -55,6 +55,7 @@ def bench_stack(model: Path | None, folder: Path) -> Iterator[BenchStack]:
         **{name: str(port) for name, port in ports.items()},
         "CONCH_VAR": str(var),
         "GATEWAY_LOG_LEVEL": "warning",
+        **variables,
     }
     command = ["conch", "up", "--detach"]
     if model is not None:
