@@ -1,4 +1,4 @@
-"""Prometheus' rules are about metrics that the gateway and the control plane have."""
+"""Prometheus' rules are about metrics that the gateway, the control plane and BLS models have."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,7 @@ from control_plane.usage.metrics import UsageMetrics
 from gateway.metrics import Metrics
 from gateway.policy import Policy
 from gateway.quota_metrics import QuotaMetrics
+from serving.bls.queue_metrics import QueueMetrics
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "prometheus"
 GROUPS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"]
@@ -30,11 +31,28 @@ def exported() -> set[str]:
     QuotaMetrics(metrics.registry)
     UsageMetrics(metrics.registry)
     kinds = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
-    return {
+    own = {
         family.name + suffix
         for family in metrics.registry.collect()
         for suffix in kinds[family.type]
     }
+    return own | Queued().names
+
+
+class Queued:
+    """The names of what a BLS model's queue tells Triton."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        QueueMetrics(self, "demo")
+
+    def counter(self, name: str, *_: Any, **__: str) -> Any:
+        self.names.add(name)
+
+    gauge = counter
+
+    def histogram(self, name: str, *_: Any, **__: str) -> Any:
+        self.names |= {f"{name}_bucket", f"{name}_sum", f"{name}_count"}
 
 
 def test_the_rule_files_are_there() -> None:
@@ -51,7 +69,7 @@ def test_a_rule_asks_for_what_is_exported_or_recorded(rule: dict[str, Any]) -> N
 @pytest.mark.parametrize("rule", RULES, ids=name_of)
 def test_a_rule_groups_by_labels_that_its_metric_has(rule: dict[str, Any]) -> None:
     for labels in re.findall(r"by \(([^)]*)\)", rule["expr"]):
-        assert set(re.split(r",\s*", labels)) <= {"model", "endpoint", "le"}
+        assert set(re.split(r",\s*", labels)) <= {"model", "endpoint", "le", "reason"}
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=name_of)
