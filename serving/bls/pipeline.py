@@ -115,6 +115,8 @@ async def _generate(
         _stream(model, request, _inputs(model, request, made)) as stream,
     ):
         async for tokens in stream:
+            if turn.is_to_start_over:
+                continue
             turn.made(len(tokens.ids))
             chunk = made.push(tokens)
             turn.is_over = made.finish_reason is not None

@@ -86,6 +86,12 @@ class Turn:
             self._scope = None
         return True
 
+    @property
+    def is_to_start_over(self) -> bool:
+        """It is being stopped before its first token, and could not go on after one."""
+        is_stopping = self.entry.state is State.STOPPING
+        return is_stopping and not self.entry.job.is_resumable and not self.entry.has_begun
+
     def made(self, tokens: int) -> None:
         """It has given so many tokens more."""
         now_s = self._turns.clock()

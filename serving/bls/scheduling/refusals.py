@@ -1,5 +1,6 @@
 """Why a request is not served: in words, each with its one reason."""
 
+from serving.bls.scheduling.drain import LEAST_RETRY_S
 from serving.bls.scheduling.job import Entry, Job, State
 from serving.bls.scheduling.policy import ClassRules
 from serving.contract.errors import Expired, QueueFull, Refused
@@ -21,7 +22,7 @@ def too_late(job: Job, wait_s: float, now_s: float) -> Expired:
         f"about {wait_s:.1f} s of waiting are before it, and its deadline (deadline_ms) leaves "
         f"{left_s:.1f} s; try again later or give it more time"
     )
-    error.retry_after_s = wait_s - left_s
+    error.retry_after_s = max(LEAST_RETRY_S, wait_s - left_s)
     return error
 
 
@@ -30,7 +31,7 @@ def saturated(rank: int, wait_s: float, rules: ClassRules) -> Refused:
         f"about {wait_s:.0f} s of waiting are before it, and class '{CLASSES[rank]}' waits for "
         f"{rules.queue_timeout_s:g} s at most; try again later"
     )
-    error.retry_after_s = wait_s - rules.queue_timeout_s
+    error.retry_after_s = max(LEAST_RETRY_S, wait_s - rules.queue_timeout_s)
     return error
 
 
