@@ -9,6 +9,7 @@ from enginebuild.gpu_sizes import Sizes
 from enginebuild.recipe import Recipe
 from enginebuild.render import check_closed, lora_parameters
 from enginebuild.repository import Deployment
+from serving.contract.engine_kinds import KIND_PARAMETER, EngineKind
 from serving.contract.pbtxt import DynamicBatching, ModelEntry, render
 from serving.contract.tensors import Tensor
 
@@ -83,7 +84,7 @@ def _devices(recipe: Recipe) -> dict[str, str]:
 
 def _llmapi(recipe: Recipe, context_tokens: int) -> dict[str, str]:
     return {
-        "engine_kind": "trtllm-llmapi",
+        KIND_PARAMETER: EngineKind.TRTLLM_LLMAPI.value,
         "tensor_parallel_size": str(recipe.tensor_parallelism),
         "max_seq_len": str(context_tokens),
         "max_num_sequences": str(recipe.max_batch),

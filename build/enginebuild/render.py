@@ -8,6 +8,7 @@ from enginebuild.disk import link
 from enginebuild.errors import BuildError
 from enginebuild.recipe import Recipe
 from enginebuild.repository import Deployment
+from serving.contract.engine_kinds import KIND_PARAMETER
 
 DEFAULT_KV_TOKENS = 32768
 _OPEN_VARIABLE = re.compile(r"\$\{[^}]*\}?")
@@ -22,7 +23,7 @@ def deployment(recipe: Recipe, model: str, context_tokens: int) -> Deployment:
 def engine_parameters(recipe: Recipe, context_tokens: int) -> dict[str, str]:
     """`context_tokens` is the model's; the KV cache holds one sequence of them at least."""
     return {
-        "engine_kind": recipe.engine,
+        KIND_PARAMETER: recipe.engine,
         "max_tokens_in_paged_kv_cache": str(kv_tokens(recipe, context_tokens)),
         "max_num_sequences": str(recipe.max_batch),
     } | lora_parameters(recipe)
