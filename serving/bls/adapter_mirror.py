@@ -23,6 +23,7 @@ class Mirror:
         self._additions = 0
         self._coming: set[int] = set()
         self._uses: Counter[int] = Counter()
+        self._kept: Counter[int] = Counter()
         self._worth = Worth(capacity)
         self._freed = asyncio.Event()
 
@@ -55,6 +56,17 @@ class Mirror:
             if not self._uses[task]:
                 self._rest(task)
 
+    @contextmanager
+    def keeping(self, task: int) -> Iterator[None]:
+        """One that rests, but will be wanted soon: others make room before it does."""
+        self._kept[task] += 1
+        try:
+            yield
+        finally:
+            self._kept[task] -= 1
+            if not self._kept[task]:
+                del self._kept[task]
+
     def _rest(self, task: int) -> None:
         del self._uses[task]
         if task in self._resident:
@@ -73,6 +85,7 @@ class Mirror:
         """
         idle = self._idle()
         loose = [task for task in idle if task not in pinned]
+        loose = [task for task in loose if task not in self._kept] or loose
         if self._has_room() or not loose:
             return []
         return idle[: idle.index(min(loose, key=self._worth.of))]

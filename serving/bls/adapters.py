@@ -73,9 +73,9 @@ class AdapterPool:
             yield tokens
 
     def keep(self, adapter: Adapter) -> None:
-        """One that was just stopped will want it again: it counts as in use for a while."""
+        """One that was just stopped will want it again: for a while others make room first."""
         use = ExitStack()
-        use.enter_context(self._mirror.using(adapter.task_id))
+        use.enter_context(self._mirror.keeping(adapter.task_id))
         asyncio.get_running_loop().call_later(KEPT_S, use.close)
 
     def counts(self) -> dict[str, Any]:

@@ -59,12 +59,14 @@ class RequestClock:
     is_closed: bool = False
 
     def observe(self, chunk: Chunk) -> None:
-        if chunk.state is not None:
-            return
         now_s = time.monotonic()
+        if chunk.state is not None:
+            if self.last_chunk_s is not None:
+                self.last_chunk_s = now_s  # a pause is no time between tokens
+            return
         if self.last_chunk_s is None:
             self.metrics.ttft_ms(_ttft_ms(chunk, (now_s - self.arrived_s) * 1e3))
-        elif chunk.text:
+        elif chunk.text or chunk.reasoning or chunk.tool_calls:
             self.metrics.inter_token_ms((now_s - self.last_chunk_s) * 1e3)
         self.last_chunk_s = now_s
         if chunk.finish_reason is not None:

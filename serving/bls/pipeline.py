@@ -85,6 +85,7 @@ async def answer(
                 for index in range(call.n):
                     tasks.create_task(_sequence(model, request, index, emit))
         except TimeoutError:
+            model.queue.turns.scheduler.counts.refusals[Expired.code] += 1
             raise Expired(f"not answered within deadline_ms = {call.deadline_ms}") from None
 
 
@@ -112,7 +113,7 @@ async def _generate(
     """One engine request: the whole answer, or what is left of it."""
     async with (
         _kept(model, request, turn),
-        _stream(model, request, _inputs(model, request, made)) as stream,
+        _stream(model, request, _inputs(request, made)) as stream,
     ):
         async for tokens in stream:
             if turn.is_to_start_over:
@@ -139,12 +140,12 @@ async def _kept(model: Model, request: Request, turn: Turn) -> AsyncIterator[Non
             model.adapters.pool.keep(request.adapter)
 
 
-def _inputs(model: Model, request: Request, made: Answer) -> Arrays:
-    """What may be stopped is streamed to here, also where the client gets it whole."""
-    call = request.call
+def _inputs(request: Request, made: Answer) -> Arrays:
+    """Streamed to here also where the client gets it whole: what was made is kept when it is
+    stopped, and an engine that makes nothing is noticed.
+    """
     prompt, sampling = rest_of(request.prompt, request.sampling, tuple(made.ids), request.seed)
-    is_streamed = call.is_streamed or model.queue.is_stoppable(request.rank)
-    call = replace(call, is_streamed=is_streamed)
+    call = replace(request.call, is_streamed=True)
     return {**encode(prompt, call, sampling, sequence=made.index), **request.lora}
 
 

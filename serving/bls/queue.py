@@ -7,7 +7,6 @@ from typing import Protocol
 
 from serving.bls.language import Prompt
 from serving.bls.resumable import why_not_resumable
-from serving.bls.scheduling.classes import INTERACTIVE
 from serving.bls.scheduling.job import Job
 from serving.bls.scheduling.timeouts import TimeLimits
 from serving.bls.turns import About, Tell, Turn, Turns
@@ -50,10 +49,6 @@ class Queue:
         about = About(index, call.adapter, call.session)
         limits = self.timeouts.asked(call.timeouts, self.caps)
         return self.turns.line(self._job(request), limits, about, tell)
-
-    def is_stoppable(self, rank: int) -> bool:
-        """Whether requests of a class may have to make room for others."""
-        return rank > INTERACTIVE and not self.turns.scheduler.is_fifo
 
     def _job(self, request: Request) -> Job:
         call, tenant, now_s = request.call, request.grant.tenant, self.turns.clock()

@@ -1,8 +1,9 @@
 """A BLS model's queue, as its config and the environment describe it."""
 
 from collections.abc import Callable
+from functools import partial
 
-from serving.adapters.python_backend import ModelConfig, load_error
+from serving.adapters.python_backend import ModelConfig, load_error, log_exception
 from serving.bls.queue import Queue
 from serving.bls.queue_metrics import QueueMetrics
 from serving.bls.scheduling.classes import RANKS
@@ -25,9 +26,10 @@ def load_queue(
         on_change=on_change,
         on_start=metrics.started,
         show=metrics.show,
+        on_error=partial(log_exception, "the queue"),
         hung_after_s=config.number("engine_hung_after_s", 90),
     )
-    return Queue(turns, _timeouts(config), _caps(config), _named(config, "tenant_weights"))
+    return Queue(turns, _timeouts(config), _caps(config), _weights(config))
 
 
 def _policy(config: ModelConfig) -> Policy:
@@ -58,11 +60,11 @@ def _own_share(config: ModelConfig, number: int) -> int:
 def _rules(config: ModelConfig, places: int) -> tuple[ClassRules, ...]:
     floors, shares = _named(config, "class_floors", RANKS), _named(config, "class_shares", RANKS)
     timeouts_s = QUEUE_TIMEOUTS_S | _named(config, "queue_timeouts_s", RANKS)
-    max_waiting = config.number("max_waiting", 1024)
+    max_waiting = _own_share(config, config.number("max_waiting", 1024))
     return tuple(
         ClassRules(
-            floor=int(floors.get(name, 0)),
-            share=min(places, int(shares.get(name, places))),
+            floor=int(floors.get(name, 0)) // config.instances,
+            share=min(places, _own_share(config, int(shares.get(name, UNLIMITED)))),
             max_waiting=max_waiting,
             queue_timeout_s=timeouts_s[name],
         )
@@ -84,6 +86,13 @@ def _caps(config: ModelConfig) -> TimeLimits:
         ttft_s=config.number("max_ttft_timeout_s", CAP_S),
         idle_s=config.number("max_idle_timeout_s", 600),
     )
+
+
+def _weights(config: ModelConfig) -> dict[str, float]:
+    weights = _named(config, "tenant_weights")
+    if wrong := [tenant for tenant, weight in weights.items() if weight <= 0]:
+        raise load_error(f"'tenant_weights' of '{config.name}' must be above 0: {', '.join(wrong)}")
+    return weights
 
 
 def _named(config: ModelConfig, key: str, names: dict[str, int] | None = None) -> dict[str, float]:

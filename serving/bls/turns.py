@@ -17,6 +17,10 @@ WATCH_PERIOD_S = 0.1
 Tell = Callable[[SequenceState], None]
 
 
+def _raised(error: BaseException) -> None:
+    raise error
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What people want to know of a sequence, and the scheduler does not."""
@@ -44,7 +48,7 @@ class Turn:
         self._told: SequenceState | None = None
         self._is_called = asyncio.Event()
         self._scope: asyncio.Timeout | None = None
-        self._error: ConchError | None = None
+        self._error: Exception | None = None
         self._started_s: float | None = None
         self._first_token_s: float | None = None
         self.last_token_s: float | None = None
@@ -109,7 +113,11 @@ class Turn:
         if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time())
 
-    def end(self, error: ConchError) -> None:
+    @property
+    def is_ending(self) -> bool:
+        return self._error is not None
+
+    def end(self, error: Exception) -> None:
         """It is over, wherever it stands."""
         self._error = self._error or error
         self.interrupt()
@@ -121,7 +129,10 @@ class Turn:
             return
         if state is not (self._told or SequenceState.RUNNING):
             self._told = state
-            self._tell(state)
+            try:
+                self._tell(state)
+            except Exception as error:  # its own client's, and nobody else's
+                self.end(error)
 
     def timings(self) -> Timings | None:
         """By the clock outside of the engine, for one that was in there more than once."""
@@ -156,17 +167,20 @@ class Turns:
         on_change: Callable[[int, int], None],
         on_start: Callable[[Entry], None] = lambda _: None,
         show: Callable[[Scheduler, float], None] = lambda *_: None,
+        on_error: Callable[[BaseException], None] = _raised,
         hung_after_s: float = 90.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_change` hears how many run and how many wait, `on_start` who starts for the first
-        time, and `show` every now and then how everything stands.
+        time, and `show` every now and then how everything stands. What one of these raises is
+        told to `on_error`: it must not stop the others.
         """
         self.scheduler = Scheduler(policy)
         self.clock = clock
         self._on_change = on_change
         self._on_start = on_start
         self._show = show
+        self._on_error = on_error
         self._hung_after_s = hung_after_s
         self._turns: dict[Entry, Turn] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -236,11 +250,15 @@ class Turns:
         self._show_all()
 
     def _each(self, turns: list[Turn], act: Callable[[Entry, float], None]) -> None:
-        try:
-            for turn in turns:
+        refused: list[ConchError] = []
+        for turn in turns:
+            try:
                 act(turn.entry, self.clock())
-        finally:
-            self._show_all()
+            except ConchError as error:
+                refused.append(error)
+        self._show_all()
+        if refused:
+            raise refused[0]
 
     def _show_all(self) -> None:
         self.settle()
@@ -250,8 +268,11 @@ class Turns:
     def settle(self) -> None:
         """Carry out what the scheduler decides now."""
         now_s = self.clock()
+        was_idle = not self.running
         for decision in self.scheduler.decide(now_s):
             self._carry_out(decision)
+        if was_idle:
+            self._moved_s = now_s
         self._wake_at(self.scheduler.wake_s(now_s), now_s)
         load = (self.running, self.waiting)
         if load != self._load:
@@ -262,11 +283,10 @@ class Turns:
         turn = self._turns[decision.entry]
         match decision.act:
             case Act.ADMIT:
-                self._moved_s = max(self._moved_s, decision.entry.since_s)
-                if not decision.entry.stops:
-                    self._on_start(decision.entry)
                 turn.call()
                 turn.tell()
+                if not decision.entry.stops:
+                    self._guarded(self._on_start, decision.entry)
             case Act.STOP:
                 turn.interrupt()
             case Act.REFUSE:
@@ -288,12 +308,19 @@ class Turns:
             now_s = self.clock()
             self._end_overdue(now_s)
             self._end_hung(now_s)
-            self._show(self.scheduler, now_s)
+            self._guarded(self._show, self.scheduler, now_s)
+
+    def _guarded(self, call: Callable[..., None], *arguments: object) -> None:
+        try:
+            call(*arguments)
+        except Exception as error:
+            self._on_error(error)
 
     def _end_overdue(self, now_s: float) -> None:
         for turn in list(self):
             error = overdue(turn.entry, turn.limits, turn.last_token_s, now_s)
-            if error is not None:
+            if error is not None and not turn.is_ending:
+                self.scheduler.counts.refusals[error.code] += 1
                 turn.end(error)
 
     def _end_hung(self, now_s: float) -> None:

@@ -33,6 +33,8 @@ def whole(given: str, items: Collection[RequestItem]) -> str:
 
     A gateway's own id stays as it is, for all calls that it made of one request.
     """
+    if not given:
+        raise StackError("the id is empty; `conch requests list` shows all")
     begun = [item for item in items if item.id.startswith(given)]
     ids = sorted({item.id for item in begun})
     if not ids:

@@ -21,6 +21,9 @@ QUEUE_PARAMETERS = (
     "timeout_s",
     "ttft_timeout_s",
     "idle_timeout_s",
+    "max_timeout_s",
+    "max_ttft_timeout_s",
+    "max_idle_timeout_s",
     "engine_hung_after_s",
 )
 """Of every BLS model: `TRITON_<NAME>` in the environment wins over the parameter in its config."""

@@ -157,6 +157,15 @@ class TritonSettings(Settings):
         description="How long it may go without a token in the engine, where it does not say; "
         "without it 60.",
     )
+    max_timeout_s: Count | None = Field(
+        None, description="The most that a request can ask for in all; without it 86400."
+    )
+    max_ttft_timeout_s: Count | None = Field(
+        None, description="The most that it can ask for until the first token; without it 86400."
+    )
+    max_idle_timeout_s: Count | None = Field(
+        None, description="The most that it can ask for between two tokens; without it 600."
+    )
     engine_hung_after_s: Count | None = Field(
         None,
         description="An engine that gives nobody a token for so long fails those in it; without "

@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 MODEL = Path(__file__).parents[2] / "model_repository/demo_engine/1/model"
 IS_FULL = os.environ.get("CONCH_TEST_SCALE") == "full"
 RESTARTS = 8 if IS_FULL else 1
-TOKENS = 120
+TOKENS = 200
+TRIES = 10
 GREEDY = Sampling(temperature=0.0, max_tokens=TOKENS, min_tokens=TOKENS)
 NATURAL = Sampling(temperature=0.0, max_tokens=400)
 HELLO = ({"role": "user", "content": "hello"},)
@@ -43,7 +44,18 @@ def world_of(stack, language, monkeypatch):
 
 
 async def disturbed(world, call, *, after=20):
-    """An answer in whose middle an interactive request wants the only place."""
+    """An answer in whose middle an interactive request wants its place.
+
+    On a busy machine tokens come many at a time, and the last may be under way already: then again.
+    """
+    for _ in range(TRIES):
+        told = await disturbed_once(world, call, after)
+        if told.states:
+            break
+    return told
+
+
+async def disturbed_once(world, call, after):
     task, told = world.start(call)
     await until(lambda: task.done() or any(turn.entry.made >= after for turn in world.turns))
     await world.alone(PERSON)
@@ -76,7 +88,7 @@ async def test_what_would_start_anew_is_not_stopped_after_its_first_token(world_
     world = world_of(1)
     call = replace(AGENT, **changes)
     whole = await world.alone(call)
-    told = await disturbed(world, call, after=1)
+    told = await disturbed_once(world, call, after=1)
     assert (told.states, told.text) == ([], whole.text)
     assert world.turns.scheduler.counts.preemptions == 0
 
@@ -109,13 +121,13 @@ async def test_other_sampling_goes_on_to_the_last_token(world_of, sampling):
 
 
 async def test_least_and_most_tokens_count_across_the_seam(world_of):
-    sampling = Sampling(temperature=0.0, max_tokens=60, min_tokens=50)
+    sampling = Sampling(temperature=0.0, max_tokens=160, min_tokens=150)
     call = replace(AGENT, messages=HELLO, sampling=sampling)
     world = world_of(1)
     whole, told = await world.alone(call), await disturbed(world, call)
     assert told.states == STOPPED
     assert (told.text, told.last.usage) == (whole.text, whole.last.usage)
-    assert 50 <= told.last.usage.completion_tokens <= 60
+    assert 150 <= told.last.usage.completion_tokens <= 160
 
 
 async def test_logprobs_are_those_of_all_tokens(world_of):
@@ -136,7 +148,7 @@ async def test_a_stop_string_is_seen_across_the_seam(world_of):
         stop = text[cut : cut + 12]
         expected = text[: text.index(stop)]
         call = replace(AGENT, sampling=replace(GREEDY, min_tokens=None, stop=(stop,)))
-        told = await disturbed(world, call, after=cut // 3)
+        told = await disturbed_once(world, call, after=cut // 3)
         assert (told.text, told.last.finish_reason) == (expected, FinishReason.STOP)
 
 

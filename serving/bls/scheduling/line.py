@@ -27,6 +27,7 @@ class Line:
         self._by_age: list[tuple[float, int, Entry]] = []
         self._entries: dict[Entry, None] = {}
         self._of_rank: Counter[int] = Counter()
+        self.tenants: Counter[str] = Counter()  # how many of each wait
         self._pushed = 0
         self.tokens = 0
 
@@ -57,6 +58,9 @@ class Line:
 
     def _count(self, entry: Entry, change: int) -> None:
         self._of_rank[entry.job.rank] += change
+        self.tenants[entry.job.tenant] += change
+        if not self.tenants[entry.job.tenant]:
+            del self.tenants[entry.job.tenant]
         self.tokens += change * entry.job.tokens
 
     def _stand(self, tenant: str) -> None:

@@ -1,10 +1,11 @@
 """The lines of all classes, and whose turn it is among them."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from serving.bls.scheduling.classes import AGENT, INTERACTIVE
 from serving.bls.scheduling.fairness import FairShare
-from serving.bls.scheduling.job import Entry
+from serving.bls.scheduling.job import Entry, Job
 from serving.bls.scheduling.line import Line
 from serving.bls.scheduling.policy import Order, Policy
 from serving.bls.scheduling.room import Room, is_capped
@@ -66,10 +67,34 @@ class Lines:
     def waiting_of(self, rank: int) -> int:
         return sum(line.waiting_of(rank) for line in self._lines.values())
 
-    def ahead(self, rank: int) -> int:
-        """How many wait who are let in before a newcomer of the class."""
-        lines = self._lines.items()
-        return sum(len(line) for key, line in lines if key[0] <= rank or self._is_fifo)
+    def ahead(self, job: Job) -> int:
+        """How many wait who are let in before a newcomer: of its class, as many of each other
+        tenant as of its own.
+        """
+        if self._is_fifo:
+            return len(self.interactive)
+        higher = sum(len(line) for key, line in self._lines.items() if key[0] < job.rank)
+        waiting = self._tenants_of(job.rank)
+        own, total = waiting[job.tenant], waiting.total()
+        return higher + min(total, own * max(1, len(waiting)))
+
+    def last_of_largest(self, job: Job) -> Entry | None:
+        """Who gives its place in a full line to a newcomer whose tenant has fewer there: the one
+        that came last of the tenant that has most.
+        """
+        waiting = self._tenants_of(job.rank)
+        if self._is_fifo or not waiting:
+            return None
+        ((largest, count),) = waiting.most_common(1)
+        if count <= waiting[job.tenant] + 1:
+            return None
+        new = (entry for entry in self if entry.job.rank == job.rank and not entry.has_begun)
+        return max((e for e in new if e.job.tenant == largest), key=_turn, default=None)
+
+    def _tenants_of(self, rank: int) -> Counter[str]:
+        """How many of each tenant wait in a class."""
+        lines = [line for key, line in self._lines.items() if key[0] == rank]
+        return sum((line.tenants for line in lines), Counter[str]())
 
     def next(self, room: Room, now_s: float) -> Entry | None:
         """Whose turn it is, among those whose class has a place."""
@@ -80,7 +105,7 @@ class Lines:
             for (rank, capped), line in self._lines.items()
             if line and room.is_open(rank, capped=capped)
         ]
-        return self._aged(lines, now_s) or self._first(lines)
+        return self._aged(lines, room, now_s) or self._first(lines)
 
     def took(self, entry: Entry) -> None:
         """Its turn has come; it has left its line."""
@@ -94,9 +119,14 @@ class Lines:
         first = [entry for line in lines if (entry := line.first()) is not None]
         return min(first, key=self.place, default=None)
 
-    def _aged(self, lines: list[Line], now_s: float) -> Entry | None:
-        """Who has waited for too long for its class, when it is the turn of such a one."""
-        if self._since_aged + 1 < self._policy.aged_every or self._is_fifo:
+    def _aged(self, lines: list[Line], room: Room, now_s: float) -> Entry | None:
+        """Who has waited for too long for its class, when it is the turn of such a one.
+
+        No more of them are in the engine at a time than one in so many places: they are spared.
+        """
+        every = self._policy.aged_every
+        is_their_turn = self._since_aged + 1 >= every
+        if self._is_fifo or not is_their_turn or room.aged >= max(1, self._policy.places // every):
             return None
         oldest = [entry for line in lines if (entry := line.oldest()) is not None]
         aged = [entry for entry in oldest if self._is_due(entry, now_s)]
@@ -122,3 +152,7 @@ class Lines:
         if self._is_fifo:
             return self.interactive
         return self._lines[entry.job.rank, is_capped(entry)]
+
+
+def _turn(entry: Entry) -> int:
+    return entry.turn

@@ -30,9 +30,11 @@ class Policy:
 
     `unresumable` places are for agent and batch work that cannot be stopped once it has begun.
     Who waits for `aging_s` for each class above its own gets one place in `aged_every`.
-    Nobody is stopped before it ran for `min_run_s`. The prefix of a program (the calls of one
-    agent run) is spared for `program_idle_s` after a call, as long as all of these prefixes have
-    `held_tokens` at most. What is paused or preempted comes back within `max_paused_s`, or ends.
+    Nobody is stopped before it ran for `min_run_s`, the same one twice in a row not before
+    `again_after_s`, and who came in by its age not before `aging_s`. The prefix of a program (the
+    calls of one agent run) is spared for `program_idle_s` after a call, as long as all of these
+    prefixes have `held_tokens` at most. What is paused or preempted comes back within
+    `max_paused_s`, or ends.
     """
 
     places: int
@@ -43,6 +45,7 @@ class Policy:
     aging_s: float = 30.0
     aged_every: int = 8
     min_run_s: float = 0.1
+    again_after_s: float = 5.0
     held_tokens: int = 0
     program_idle_s: float = 30.0
     max_paused_s: float = 3600.0

@@ -22,6 +22,7 @@ class Room:
         self.counts = [0] * len(policy.classes)
         self._kept = sum(rules.floor for rules in policy.classes)  # places of floors, not taken
         self._capped = 0
+        self.aged = 0  # who came in by age
 
     def enter(self, entry: Entry) -> None:
         self.entries[entry] = None
@@ -42,6 +43,7 @@ class Room:
         self.counts[rank] += change
         self._kept += self._kept_for(rank)
         self._capped += change * is_capped(entry)
+        self.aged += change * entry.is_aged
 
     def _kept_for(self, rank: int) -> int:
         return max(0, self._policy.classes[rank].floor - self.counts[rank])

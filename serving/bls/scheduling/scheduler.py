@@ -17,7 +17,7 @@ from serving.bls.scheduling.programs import Programs
 from serving.bls.scheduling.room import Room
 from serving.bls.scheduling.service import Service
 from serving.bls.scheduling.victims import ripe_s, victim
-from serving.contract.errors import Conflict, Refused
+from serving.contract.errors import Conflict, QueueFull, Refused
 
 NOTICEABLE_S = 0.05
 
@@ -70,6 +70,7 @@ class Scheduler:
         self._paused_of: Counter[int] = Counter()
         self._expiry = Expiry()
         self._stops: list[Entry] = []
+        self._pushed_out: list[Decision] = []
         self._last_victim: Entry | None = None
 
     @property
@@ -111,7 +112,7 @@ class Scheduler:
 
     def stopped(self, entry: Entry, now_s: float) -> None:
         """It has left the engine as it was told to, without having ended."""
-        self._free(entry, now_s)
+        self.room.leave(entry)  # no sign of how fast places come free
         self._return(entry, now_s)
 
     def leave(self, entry: Entry, now_s: float) -> None:
@@ -163,7 +164,8 @@ class Scheduler:
     def decide(self, now_s: float) -> list[Decision]:
         """What is to be done now, in this order."""
         self.programs.expire(now_s)
-        refused = self._refuse_expired(now_s)
+        refused = self._pushed_out + self._refuse_expired(now_s)
+        self._pushed_out = []
         admitted = []
         while (entry := self._next(now_s)) is not None:
             self._admit(entry, now_s)
@@ -189,26 +191,42 @@ class Scheduler:
         if self.policy.order is not Order.PREEMPT or not self.lines.interactive:
             return None
         lower = (entry for entry in self.room.entries if entry.job.rank > INTERACTIVE)
-        times = (ripe_s(entry, self.policy) for entry in lower if entry.state is State.RUNNING)
+        running = (entry for entry in lower if entry.state is State.RUNNING)
+        times = (ripe_s(entry, self.policy, self._last_victim) for entry in running)
         return min((time for time in times if time > now_s), default=None)
 
     def _check(self, job: Job, now_s: float) -> None:
         rules = self.policy.classes[job.rank]
-        waiting, ahead = self.waiting_of(job.rank), self.lines.ahead(job.rank)
-        if waiting >= rules.max_waiting and not self._is_let_in(job, ahead):
-            retry_after_s = self.drain.retry_after_s(1 + ahead // 10)
-            raise refusals.queue_full(job.rank, waiting, retry_after_s)
-        wait_s = 0.0 if self._can_preempt(job) else self.drain.wait_s(ahead)
+        is_at_once = self._is_let_in(job)
+        is_full = self.waiting_of(job.rank) >= rules.max_waiting and not is_at_once
+        # A tenant that fills a line gives one of its places there to one that has fewer.
+        pushed_out = self.lines.last_of_largest(job) if is_full else None
+        if is_full and pushed_out is None:
+            raise self._queue_full(job.rank)
+        ahead = self.lines.ahead(job)
+        wait_s = 0.0 if is_at_once or self._can_preempt(job) else self.drain.wait_s(ahead)
         if job.deadline_s is not None and now_s + wait_s >= job.deadline_s:
             raise refusals.too_late(job, wait_s, now_s)
         if wait_s > rules.queue_timeout_s:
             raise refusals.saturated(job.rank, wait_s, rules)
+        if pushed_out is not None:
+            error = self._queue_full(job.rank)
+            self._pushed_out.append(self._refused(pushed_out, error, now_s))
 
-    def _is_let_in(self, job: Job, ahead: int) -> bool:
+    def _is_let_in(self, job: Job) -> bool:
         """Whether it would not have to wait at all."""
-        if job.rank in self.paused_ranks:
+        if job.rank in self.paused_ranks or self.lines:
             return False
-        return ahead == 0 and self.room.free_places(job.rank) > 0
+        return self.room.free_places(job.rank) > 0
+
+    def _queue_full(self, rank: int) -> QueueFull:
+        waiting = self.waiting_of(rank)
+        return refusals.queue_full(rank, waiting, self.drain.retry_after_s(1 + waiting // 10))
+
+    def _refused(self, entry: Entry, error: Refused, now_s: float) -> Decision:
+        self.counts.refusals[error.code] += 1
+        self.leave(entry, now_s)
+        return Decision(Act.REFUSE, entry, error)
 
     def _can_preempt(self, job: Job) -> bool:
         if job.rank != INTERACTIVE or self.policy.order is not Order.PREEMPT:
@@ -271,22 +289,27 @@ class Scheduler:
     def _refuse_expired(self, now_s: float) -> list[Decision]:
         refused = []
         for entry in self._expiry.take(now_s):
-            retry_after_s = self.drain.retry_after_s(self.lines.ahead(entry.job.rank))
+            retry_after_s = self.drain.retry_after_s(self.lines.ahead(entry.job))
             error = refusals.expired(entry, now_s, retry_after_s)
-            self.counts.refusals[error.code] += 1
-            self.leave(entry, now_s)
-            refused.append(Decision(Act.REFUSE, entry, error))
+            refused.append(self._refused(entry, error, now_s))
         return refused
 
     def _next(self, now_s: float) -> Entry | None:
         """Who goes in now; None when nobody can, or when the first in line has to wait for room.
 
-        Nobody passes who has the turn but too many tokens, or a large one would wait for ever.
+        Nobody passes one who has the turn but too many tokens, or it would wait for ever; but one
+        that has the turn by its age holds up no interactive request.
         """
         entry = self.lines.next(self.room, now_s)
-        if entry is None:
+        if entry is None or self._fits(entry):
+            return entry
+        person = self.lines.interactive.first() if entry.is_aged else None
+        if person is None or self.room.free_places(INTERACTIVE) <= 0:
             return None
-        return entry if self.room.holds(entry, self._held_for(entry)) else None
+        return person if self._fits(person) else None
+
+    def _fits(self, entry: Entry) -> bool:
+        return self.room.holds(entry, self._held_for(entry))
 
     def _admit(self, entry: Entry, now_s: float) -> None:
         self._saw(entry, now_s)
@@ -314,7 +337,7 @@ class Scheduler:
             return
         wanted = min(len(line), share)
         places = wanted - max(0, room.free_places(INTERACTIVE)) - len(room.stopping)
-        tokens = self._wanted_tokens(wanted, now_s) - room.free_tokens
+        tokens = self._wanted_tokens(wanted) - room.free_tokens
         tokens -= sum(e.job.tokens for e in room.stopping)
         while places > 0 or tokens > 0:
             found = victim(
@@ -325,15 +348,12 @@ class Scheduler:
             self._take_out(found, now_s)
             places, tokens = places - 1, tokens - found.job.tokens
 
-    def _wanted_tokens(self, wanted: int, now_s: float) -> int:
-        """What so many interactive requests need, and an aged one whose turn is before theirs."""
+    def _wanted_tokens(self, wanted: int) -> int:
+        """What so many interactive requests need, the first of them in any case."""
         line = self.lines.interactive
-        first, turn = line.first(), self.lines.next(self.room, now_s)
+        first = line.first()
         assert first is not None
-        tokens = max(first.job.tokens, line.tokens * wanted // len(line))
-        if turn is not None and turn.is_aged:
-            tokens += turn.job.tokens + self._held_for(turn)
-        return tokens
+        return max(first.job.tokens, line.tokens * wanted // len(line))
 
     def _held_for(self, entry: Entry) -> int:
         """Tokens that it must leave to programs."""

@@ -7,8 +7,6 @@ from serving.bls.scheduling.job import Entry, State
 from serving.contract.calls import Timeouts
 from serving.contract.errors import Expired
 
-PREFILL_S = 60.0  # beside the time in line, for the first token
-
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
@@ -31,7 +29,7 @@ class TimeLimits:
 
 
 def _least(asked_ms: int | None, default_s: float, cap_s: float) -> float:
-    return min(default_s if asked_ms is None else asked_ms / 1e3, cap_s)
+    return default_s if asked_ms is None else min(asked_ms / 1e3, cap_s)
 
 
 def overdue(

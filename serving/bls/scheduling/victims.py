@@ -17,7 +17,7 @@ def victim(
     """The one of the lowest class below `rank` that loses the fewest tokens; None: there is none.
 
     `counts` are the places that each class holds without those that are stopping; a class keeps
-    its floor. `last` is who was stopped last: never the same one twice in a row.
+    its floor. `last` is who was stopped last: it is spared for longer than others.
     """
     eligible = (
         entry
@@ -25,17 +25,20 @@ def victim(
         if entry.state is State.RUNNING
         and entry.job.rank > rank
         and entry.is_stoppable
-        and not entry.is_aged
-        and entry is not last
-        and ripe_s(entry, policy) <= now_s
+        and ripe_s(entry, policy, last) <= now_s
         and counts[entry.job.rank] > policy.classes[entry.job.rank].floor
     )
     return max(eligible, key=_worth_stopping, default=None)
 
 
-def ripe_s(entry: Entry, policy: Policy) -> float:
+def ripe_s(entry: Entry, policy: Policy, last: Entry | None) -> float:
     """From when on it may be stopped for others."""
-    return entry.since_s + policy.min_run_s
+    spared_s = policy.min_run_s
+    if entry is last:
+        spared_s = max(spared_s, policy.again_after_s)
+    if entry.is_aged:
+        spared_s = max(spared_s, policy.aging_s)
+    return entry.since_s + spared_s
 
 
 def _worth_stopping(entry: Entry) -> tuple[int, int]:

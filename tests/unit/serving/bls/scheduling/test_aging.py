@@ -72,16 +72,25 @@ def test_interactive_load_never_starves_batch_for_ever():
     assert set(batch) <= set(got)
 
 
-def test_an_aged_one_that_does_not_fit_has_room_made_for_it_and_for_who_waits_behind():
+def test_an_aged_one_that_does_not_fit_holds_up_no_person():
     desk = Desk(places=4, tokens=1000, aging_s=1.0, aged_every=1)
     agents = desk.submit_many(2, "agent", prompt=300, answer=100)
-    desk.submit("standard", prompt=10, answer=10)
     batch = desk.submit("batch", prompt=500, answer=50)
     desk.now_s = 4.0
-    interactive = desk.submit("interactive", prompt=10, answer=10)
-    stopped = desk.told(Act.STOP)
-    assert stopped
-    assert set(stopped) <= set(agents)
-    for entry in stopped:
-        desk.stopped(entry)
-    assert {batch, interactive} <= set(desk.running)
+    person = desk.submit("interactive", prompt=10, answer=10)
+    assert desk.running == [*agents, person]
+    assert desk.told(Act.STOP) == []
+    for entry in (*agents, person):
+        desk.end(entry)
+    assert desk.running == [batch]
+
+
+def test_no_more_than_a_share_of_the_places_goes_to_the_aged_at_a_time():
+    desk = Desk(places=4, aging_s=1.0, aged_every=2)
+    people = desk.submit_many(4, "interactive")
+    desk.submit_many(20, "batch")
+    desk.now_s = 10.0
+    for person in people:
+        desk.submit("interactive")
+        desk.end(person)
+    assert sum(entry.is_aged for entry in desk.running) == 2

@@ -177,3 +177,26 @@ def test_a_refused_request_leaves_nothing_behind():
         desk.submit("agent", tenant="refused")
     assert list(desk.scheduler.entries()) == desk.running
     assert not desk.scheduler.lines._fair[2]._active
+
+
+def test_a_tenant_that_fills_a_line_gives_places_of_it_to_others():
+    desk = Desk(places=1, rules={"standard": {"max_waiting": 4}})
+    desk.submit("standard", "flood")
+    flood = desk.submit_many(4, "standard", "flood")
+    other = desk.submit("standard", "quiet")
+    assert other.state is State.WAITING
+    assert desk.told(Act.REFUSE) == [flood[-1]]
+    assert (flood[-1].state, desk.decisions[0].error.code) == (State.ENDED, "queue_full")
+    with pytest.raises(QueueFull):
+        desk.submit("standard", "flood")
+    desk.submit("standard", "quiet")
+    with pytest.raises(QueueFull):
+        desk.submit("standard", "quiet")
+
+
+def test_the_flood_of_another_tenant_is_not_waited_for():
+    desk = measured(interval_s=2.0, rules={"agent": {"queue_timeout_s": 10.0}})
+    desk.submit_many(5, "agent", "flood")
+    assert desk.submit("agent", "quiet").state is State.WAITING
+    with pytest.raises(Refused):
+        desk.submit("agent", "flood")

@@ -49,6 +49,7 @@ def policies(draw):
         "aging_s": draw(st.sampled_from([1.0, 10.0])),
         "aged_every": draw(st.integers(1, 4)),
         "min_run_s": draw(st.sampled_from([0.0, 0.3, 2.0])),
+        "again_after_s": draw(st.sampled_from([1.0, FOR_EVER])),
         "held_tokens": draw(st.sampled_from([0, 50])),
         "program_idle_s": draw(st.sampled_from([1.0, 20.0])),
         "max_paused_s": draw(st.sampled_from([5.0, FOR_EVER])),
@@ -115,11 +116,15 @@ class Queue(RuleBasedStateMachine):
             return
         self.preemptions[entry] += 1
         assert self.policy.order is Order.PREEMPT
-        assert entry is not self.last_victim
+        assert entry is not self.last_victim or self.policy.again_after_s < FOR_EVER
         assert entry.job.rank > INTERACTIVE
-        assert not entry.is_aged
         assert entry.preemptions == self.preemptions[entry]
         self.last_victim = entry
+
+    def spared_s(self, entry):
+        policy = self.policy
+        again_s = policy.again_after_s if entry is self.last_victim else 0.0
+        return max(policy.min_run_s, again_s, policy.aging_s if entry.is_aged else 0.0)
 
     def some(self, pick, *states):
         """One of those in a state, in a list; none when there is none."""
@@ -253,8 +258,7 @@ class Queue(RuleBasedStateMachine):
         if inside[INTERACTIVE] >= rules[INTERACTIVE].share:
             return
         for entry in scheduler.room.entries:
-            has_run = self.desk.now_s >= entry.since_s + self.policy.min_run_s
-            is_spared = entry.is_aged or entry is self.last_victim or not has_run
+            is_spared = self.desk.now_s < entry.since_s + self.spared_s(entry)
             if entry.job.rank > INTERACTIVE and entry.is_stoppable and not is_spared:
                 assert inside[entry.job.rank] <= rules[entry.job.rank].floor
 

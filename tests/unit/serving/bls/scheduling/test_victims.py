@@ -38,9 +38,14 @@ def test_nobody_is_stopped_for_its_own_class_or_a_lower_one():
 
 
 def test_nobody_is_stopped_twice_in_a_row():
-    last, other = entry_of("batch"), entry_of("standard")
+    last, other = entry_of("batch", since_s=NOW_S - 4.9), entry_of("standard")
     assert chosen(last, other, last=last) is other
     assert chosen(last, last=last) is None
+
+
+def test_who_was_stopped_last_is_not_spared_for_ever():
+    last = entry_of("batch", since_s=NOW_S - 5.0)
+    assert chosen(last, last=last) is last
 
 
 def test_nobody_is_stopped_before_it_ran_for_a_while():
@@ -57,9 +62,10 @@ def test_a_class_keeps_its_floor():
 
 
 def test_who_had_to_wait_for_too_long_is_spared():
-    aged = entry_of("batch")
-    aged.is_aged = True
-    assert chosen(aged) is None
+    young, old = (entry_of("batch", since_s=NOW_S - ran_s) for ran_s in (29.9, 30.0))
+    young.is_aged = old.is_aged = True
+    assert chosen(young) is None
+    assert chosen(young, old) is old  # not for ever: a flood would be of such only
 
 
 @pytest.mark.parametrize("state", [State.STOPPING, State.WAITING, State.PAUSED, State.ENDED])
@@ -198,16 +204,19 @@ def test_what_goes_to_the_engine_once_more_is_counted():
     assert counts.resent_tokens == 13
 
 
-def test_an_aged_one_is_not_stopped_once_it_runs():
-    desk = Desk(places=1, aging_s=1.0, aged_every=1, min_run_s=1.0)
+def test_an_aged_one_runs_for_as_long_as_it_had_to_wait_before_it_is_stopped():
+    desk = Desk(places=1, aging_s=1.0, aged_every=1, min_run_s=0.1)
     first = desk.submit("interactive")
     batch = desk.submit("batch")
     desk.now_s = 5.0
     desk.end(first)
     assert desk.running == [batch]
-    desk.now_s = 10.0
+    desk.now_s = 5.5
     desk.submit("interactive")
     assert desk.told(Act.STOP) == []
+    assert desk.scheduler.wake_s(desk.now_s) == 6.0
+    desk.after(0.5)
+    assert desk.told(Act.STOP) == [batch]
 
 
 def test_one_that_left_while_it_was_to_be_stopped_is_not_told_so():
