@@ -96,6 +96,10 @@ bench-embeddings: install-dev ## Measure what micro-batching gains the embedding
 bench-scheduling: install-dev ## Measure what people feel while agents flood the engine
 	$(BIN)/python -m loadtests.bench.scheduling
 
+simulate: install-dev ## Plot what the scheduler does to simulated engines, into docs/scheduling
+	$(PIP) install --quiet -e '.[bench]'
+	$(BIN)/python -m loadtests.simulate plots --out docs/scheduling
+
 bench-scheduler: install-dev ## Measure what one decision of the scheduler costs
 	$(BIN)/python -m loadtests.bench.scheduler_cost
 

@@ -1,0 +1,1 @@
+"""A simulated clock and engine under the scheduler that serves."""
