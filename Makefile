@@ -97,7 +97,7 @@ bench-scheduling: install-dev ## Measure what people feel while agents flood the
 	$(BIN)/python -m loadtests.bench.scheduling
 
 simulate: install-dev ## Plot what the scheduler does to simulated engines, into docs/scheduling
-	$(PIP) install --quiet -e '.[bench]'
+	$(PIP) --quiet --no-build-isolation -e '.[bench]'
 	$(BIN)/python -m loadtests.simulate plots --out docs/scheduling
 
 bench-scheduler: install-dev ## Measure what one decision of the scheduler costs
