@@ -15,7 +15,8 @@ class Ask:
     `prompt_bytes` is the size of what was sent, to guess its tokens by. `user` and `session` are
     the client's own words for whom it asks and in which conversation; the stage `tie` makes the
     latter the calls' `session`. `service_tier` is the one it asks for, if any, and the stage
-    `prioritize` makes the calls' `priority` the class that is used.
+    `prioritize` makes the calls' `priority` the class that is used. `is_one_call`: of the calls of
+    tools in an answer it wants the first only.
     """
 
     model: str
@@ -28,6 +29,7 @@ class Ask:
     service_tier: str | None = None
     is_streamed: bool = False
     has_usage_event: bool = False
+    is_one_call: bool = False
 
     @property
     def has_logprobs(self) -> bool:

@@ -10,9 +10,11 @@ import orjson
 from gateway.api.choices import Choice, usage_object
 from gateway.api.service_tier import tier_field
 from gateway.api.sse import Frame
+from gateway.api.tool_calls import passed_on, pieces, whole
 from gateway.pipeline import Answer
 from gateway.tally import Tally
 from serving.contract.calls import Chunk, TokenLogprob
+from serving.contract.tools import joined
 
 
 class ChatReply:
@@ -31,16 +33,21 @@ class ChatReply:
         self._frame = Frame(envelope, has_usage_event=answer.ask.has_usage_event)
         self._texts: dict[int, tuple[bytes, bytes]] = {}
         self._has_logprobs = answer.ask.has_logprobs
+        self._is_one_call = answer.ask.is_one_call
 
     def events(self, chunk: Chunk) -> bytes:
         """The events of one chunk: role before the first text, the reason after the last."""
         around = self._texts.get(chunk.index)
-        if around is not None and chunk.finish_reason is None and not chunk.logprobs:
+        if around is not None and _is_plain(chunk):
             return around[0] + orjson.dumps(chunk.text) + around[1] if chunk.text else b""
         events = self._first(chunk.index) if around is None else b""
+        if chunk.reasoning:
+            events += self._delta(chunk.index, {"reasoning_content": chunk.reasoning})
         if chunk.text or chunk.logprobs:
             logprobs = _logprobs(chunk.logprobs) if chunk.logprobs else None
             events += self._delta(chunk.index, {"content": chunk.text}, logprobs)
+        if calls := passed_on(chunk.tool_calls, is_one_call=self._is_one_call):
+            events += self._delta(chunk.index, {"tool_calls": pieces(calls)})
         if chunk.finish_reason is not None:
             events += self._delta(chunk.index, {}, reason=chunk.finish_reason)
         return events
@@ -54,7 +61,7 @@ class ChatReply:
     def _delta(
         self,
         index: int,
-        delta: dict[str, str],
+        delta: dict[str, Any],
         logprobs: dict[str, Any] | None = None,
         reason: str | None = None,
     ) -> bytes:
@@ -66,17 +73,35 @@ class ChatReply:
 
     def whole(self, choices: Iterable[Choice], tally: Tally) -> bytes:
         """The answer as one object."""
-        made = [_choice(choice, has_logprobs=self._has_logprobs) for choice in choices]
+        made = [self._choice(choice) for choice in choices]
         return orjson.dumps(self._envelope | {"choices": made, "usage": usage_object(tally)})
 
+    def _choice(self, choice: Choice) -> dict[str, Any]:
+        calls = passed_on(joined(choice.call_pieces), is_one_call=self._is_one_call)
+        return {
+            "index": choice.index,
+            "message": _message(choice, whole(calls)),
+            "logprobs": _logprobs(choice.logprobs) if self._has_logprobs else None,
+            "finish_reason": choice.finish_reason,
+        }
 
-def _choice(choice: Choice, *, has_logprobs: bool) -> dict[str, Any]:
-    return {
-        "index": choice.index,
-        "message": {"role": "assistant", "content": choice.text, "refusal": None},
-        "logprobs": _logprobs(choice.logprobs) if has_logprobs else None,
-        "finish_reason": choice.finish_reason,
-    }
+
+def _is_plain(chunk: Chunk) -> bool:
+    """Nearly every one is: nothing but text, or nothing at all."""
+    return chunk.finish_reason is None and not (
+        chunk.logprobs or chunk.tool_calls or chunk.reasoning
+    )
+
+
+def _message(choice: Choice, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where there are calls and no text, its content is null."""
+    content = None if calls and not choice.text else choice.text
+    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+    if choice.reasoning:
+        message["reasoning_content"] = choice.reasoning
+    if calls:
+        message["tool_calls"] = calls
+    return message
 
 
 def _logprobs(tokens: Iterable[TokenLogprob]) -> dict[str, Any]:

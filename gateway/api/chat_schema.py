@@ -7,12 +7,15 @@ from pydantic_core import PydanticCustomError
 
 from gateway.api.errors import UNSUPPORTED
 from gateway.api.schemas import Flag, GenerationRequest, Text, parse, refused, whole
+from gateway.api.tools_schema import OfferedTool, ToolCall, check_results
 from gateway.ask import Ask
 from gateway.settings import GatewaySettings
 from serving.contract.calls import Call
 from serving.contract.errors import InvalidRequest
+from serving.contract.tools import MAX_TOOLS, choice_of, tools_of
 
 TEXT_PARTS = {"text": "text", "refusal": "refusal"}
+_NO_CALLS = {"tool_calls"}
 
 
 def _joined(content: Any) -> Any:
@@ -40,14 +43,14 @@ def _bad_part(message: LiteralString, position: int) -> PydanticCustomError:
 
 
 class Message(BaseModel):
-    """One turn. Tool calls of earlier turns go to the chat template as they are."""
+    """One turn: what was said, the calls that were made in it, or the result of one of them."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[Text | None, BeforeValidator(_joined)] = None
     name: Text | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[ToolCall] | None = None
     tool_call_id: Text | None = None
 
     @model_validator(mode="after")
@@ -56,9 +59,18 @@ class Message(BaseModel):
             raise ValueError("a message needs content")
         return self
 
+    @model_validator(mode="after")
+    def _calls_or_answers(self) -> Self:
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError("only a message of the assistant has tool_calls")
+        if self.role == "tool" and not self.tool_call_id:
+            raise ValueError("a message of role tool needs tool_call_id")
+        return self
+
     def as_template_input(self) -> dict[str, Any]:
         role = "system" if self.role == "developer" else self.role
-        return {**self.model_dump(exclude_none=True), "role": role, "content": self.content or ""}
+        fields = self.model_dump(exclude_none=True, exclude=None if self.tool_calls else _NO_CALLS)
+        return {**fields, "role": role, "content": self.content or ""}
 
 
 class ChatRequest(GenerationRequest):
@@ -68,11 +80,11 @@ class ChatRequest(GenerationRequest):
     max_completion_tokens: Annotated[int, whole(1)] | None = None
     logprobs: Flag | None = None
     top_logprobs: Annotated[Any, refused(0)] = None
-    tools: Annotated[Any, refused([])] = None
-    tool_choice: Annotated[Any, refused("none")] = None
-    parallel_tool_calls: Annotated[Any, refused(False)] = None
-    functions: Annotated[Any, refused([])] = None
-    function_call: Annotated[Any, refused("none")] = None
+    tools: list[OfferedTool] | None = None
+    tool_choice: Any = None
+    parallel_tool_calls: Flag | None = None
+    functions: Annotated[Any, refused([], instead="tools")] = None
+    function_call: Annotated[Any, refused("none", instead="tool_choice")] = None
     audio: Annotated[Any, refused()] = None
     modalities: Annotated[Any, refused([], ["text"])] = None
     prediction: Annotated[Any, refused()] = None
@@ -99,12 +111,16 @@ class ChatRequest(GenerationRequest):
 
 def chat_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
     """What the body asks; raises InvalidRequest with the name of the field."""
-    _check_count(body.get("messages"), settings.max_messages)
+    _check_count("messages", body.get("messages"), settings.max_messages)
+    _check_count("tools", body.get("tools"), MAX_TOOLS)
     request = parse(ChatRequest, body, settings)
+    check_results(request.messages)
     call = Call(
         messages=tuple(message.as_template_input() for message in request.messages),
         sampling=request.sampling(request.answer_tokens()),
         guide=request.guide(),
+        tools=tools_of([tool.as_template_input() for tool in request.tools or ()]),
+        tool_choice=choice_of(request.tool_choice),
         n=request.choices(settings),
         is_streamed=bool(request.stream),
         has_logprobs=bool(request.logprobs),
@@ -117,10 +133,11 @@ def chat_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
         has_usage_event=request.has_usage_event,
         adapter=request.adapter,
         service_tier=request.service_tier,
+        is_one_call=request.parallel_tool_calls is False,
     )
 
 
-def _check_count(messages: Any, limit: int) -> None:
-    if isinstance(messages, list) and len(messages) > limit:
-        many = f"'messages' has {len(messages)} entries, it can have at most {limit}"
-        raise InvalidRequest(many, param="messages")
+def _check_count(name: str, values: Any, limit: int) -> None:
+    if isinstance(values, list) and len(values) > limit:
+        many = f"'{name}' has {len(values)} entries, it can have at most {limit}"
+        raise InvalidRequest(many, param=name)

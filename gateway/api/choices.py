@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from gateway.tally import Tally
 from serving.contract.calls import Chunk, FinishReason, TokenLogprob
+from serving.contract.tools import ToolCallDelta
 
 
 @dataclass(slots=True)
@@ -14,16 +15,24 @@ class Choice:
     index: int
     texts: list[str] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    call_pieces: list[ToolCallDelta] = field(default_factory=list)
     finish_reason: FinishReason | None = None
 
     def add(self, chunk: Chunk) -> None:
         self.texts.append(chunk.text)
         self.logprobs.extend(chunk.logprobs)
+        self.thoughts.append(chunk.reasoning)
+        self.call_pieces.extend(chunk.tool_calls)
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
     @property
     def text(self) -> str:
         return "".join(self.texts)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(self.thoughts)
 
 
 async def gather(chunks: AsyncIterator[Chunk]) -> list[Choice]:

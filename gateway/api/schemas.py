@@ -27,13 +27,17 @@ def real(low: float, high: float) -> Any:
     return Field(strict=True, ge=low, le=high, allow_inf_nan=False)
 
 
-def refused(*neutral: Any) -> BeforeValidator:
-    """A field that cannot be honoured: null and the `neutral` values pass, they ask for nothing."""
+def refused(*neutral: Any, instead: str | None = None) -> BeforeValidator:
+    """A field that cannot be honoured: null and the `neutral` values pass, they ask for nothing.
+
+    `instead` is the field that says the same today.
+    """
+    hint = "leave it out" if instead is None else f"use '{instead}'"
 
     def check(value: Any) -> Any:
         if value is None or any(type(value) is type(n) and value == n for n in neutral):
             return value
-        raise PydanticCustomError(UNSUPPORTED, "is not supported here; leave it out")
+        raise PydanticCustomError(UNSUPPORTED, "is not supported here; {hint}", {"hint": hint})
 
     return BeforeValidator(check)
 

@@ -17,7 +17,8 @@ from serving.contract.wire import Array, decode_call
 
 EMPTY_FINAL = "triton_enable_empty_final_response"
 _PROMPTS = ("text_input", "input_ids", "messages")
-_JSON = ("messages", "response_format")
+_JSON = ("messages", "response_format", "tools", "tool_choice")
+_READ = (*_PROMPTS, "tools")
 _OUTPUTS = frozenset(tensor.name for tensor in BLS_OUTPUTS) - NOT_FOR_CLIENTS
 _MAX_END_USER = 256
 
@@ -41,7 +42,7 @@ def ask_of(request: Any, settings: GatewaySettings, *, is_unary: bool) -> Ask:
     return Ask(
         request.model_name,
         (call,),
-        prompt_bytes=len(b"".join(_bytes(arrays, name) for name in _PROMPTS)),
+        prompt_bytes=len(b"".join(_bytes(arrays, name) for name in _READ)),
         user=text_parameter(request, "user"),
         session=call.session or text_parameter(request, "session"),
         is_streamed=call.is_streamed,

@@ -42,12 +42,12 @@ class Replies:
         """
         if is_notice(chunk):
             return self._of_all(chunk) if self._wants(STATE) else None
-        if chunk.finish_reason is None and chunk.state is None and not chunk.logprobs:
-            return self._of_text(chunk) if chunk.text else None
-        return self._of_all(chunk)
+        return self._of_text(chunk) if _is_plain(chunk) else self._of_all(chunk)
 
     def _of_text(self, chunk: Chunk) -> Any:
         # Nearly every chunk is one, and NumPy costs more than all the rest of its way.
+        if not chunk.text:
+            return None
         if self._call.n > 1 or not self._wants(TEXT):
             return self._of_all(chunk)
         message = _copy(self._text)
@@ -73,6 +73,12 @@ class Replies:
     def _wants(self, name: str) -> bool:
         """A request that names none wants all."""
         return not self._wanted or name in self._wanted
+
+
+def _is_plain(chunk: Chunk) -> bool:
+    """It has text and nothing else, or not even that."""
+    is_between = chunk.finish_reason is None and chunk.state is None
+    return is_between and not (chunk.logprobs or chunk.tool_calls or chunk.reasoning)
 
 
 def failed(request: Any, error: ConchError) -> Any:

@@ -14,6 +14,7 @@ from serving.adapters.redis import Redis
 from serving.adapters.redis_lane import Lane, lane
 from serving.contract.calls import Call, Chunk
 from serving.contract.content import Content
+from serving.contract.tools import ToolCallDelta, joined
 from serving.contract.usage import UsageEvent
 from serving.identity.directory import Directory
 
@@ -24,18 +25,19 @@ class Transcript:
 
     event: UsageEvent
     ask: Ask
-    _texts: dict[int, list[str]] = field(default_factory=dict)
+    _choices: dict[int, "_Choice"] = field(default_factory=dict)
     _length: int = 0
 
     def add(self, chunk: Chunk) -> None:
-        self._length += len(chunk.text)
+        self._length += len(chunk.text) + len(chunk.reasoning)
+        self._length += sum(len(delta.arguments) for delta in chunk.tool_calls)
         if self._length <= MOST_BYTES:
-            self._texts.setdefault(chunk.index, []).append(chunk.text)
+            self._choices.setdefault(chunk.index, _Choice()).add(chunk)
 
     def content(self) -> Content | None:
         if self._length > MOST_BYTES:
             return None
-        answer = [{"index": i, "text": "".join(texts)} for i, texts in sorted(self._texts.items())]
+        answer = [{"index": i, **choice.content()} for i, choice in sorted(self._choices.items())]
         prompts = [_prompt(call) for call in self.ask.calls]
         return Content(
             self.event.id,
@@ -45,6 +47,27 @@ class Transcript:
             orjson.dumps(prompts[0] if len(prompts) == 1 else prompts),
             orjson.dumps(answer),
         )
+
+
+@dataclass(slots=True)
+class _Choice:
+    """What was said in one choice."""
+
+    texts: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    calls: list[ToolCallDelta] = field(default_factory=list)
+
+    def add(self, chunk: Chunk) -> None:
+        self.texts.append(chunk.text)
+        self.reasoning.append(chunk.reasoning)
+        self.calls.extend(chunk.tool_calls)
+
+    def content(self) -> dict[str, object]:
+        """Its text, and what else there is."""
+        reasoning = "".join(self.reasoning)
+        calls = [{"name": c.name, "arguments": c.arguments} for c in joined(self.calls)]
+        more = {"reasoning": reasoning, "tool_calls": calls}
+        return {"text": "".join(self.texts)} | {k: v for k, v in more.items() if v}
 
 
 def _prompt(call: Call) -> object:

@@ -18,6 +18,7 @@ from serving.contract.calls import (
 )
 from serving.text.detokenizer import Detokenizer
 from serving.text.stop_strings import StopFilter
+from serving.text.tools.reading import Said
 
 PROGRESS_PERIOD_S = 0.25
 
@@ -60,7 +61,8 @@ class Answer:
         self._call = call
         self._prompt = prompt
         self.index = index
-        self._detokenizer = Detokenizer(language.tokenizer)
+        self._detokenizer = Detokenizer(language.answers_tokenizer(call))
+        self._reading = language.reading(call, prompt)
         self._stops = StopFilter(call.sampling.stop)
         self._echo = _echo(language, call, prompt)
         self._scored: deque[_Scored] = deque()
@@ -82,9 +84,22 @@ class Answer:
         self._cum_logprob += sum(tokens.logprobs)
         text = self._text(tokens)
         self.finish_reason = self._reason(tokens)
-        if self.finish_reason is not None:
-            return self._chunk(text + self._rest())
-        return self._chunk(text) if text or self._echo else None
+        is_last = self.finish_reason is not None
+        if is_last:
+            text += self._rest()
+        said = self._said(text, is_last=is_last)
+        return self._chunk(said) if said or self._echo or is_last else None
+
+    def _said(self, text: str, *, is_last: bool) -> Said:
+        reading = self._reading
+        if reading is None:
+            return Said(text)
+        said = reading.push(text)
+        if is_last:
+            said += reading.end()
+            if reading.has_whole_call and self.finish_reason is FinishReason.STOP:
+                self.finish_reason = FinishReason.TOOL_CALLS
+        return said
 
     def _text(self, tokens: Tokens) -> str:
         ids = tokens.ids
@@ -128,12 +143,14 @@ class Answer:
             return FinishReason.STOP if tokens.ids else FinishReason.CANCELLED
         return None
 
-    def _chunk(self, text: str) -> Chunk:
+    def _chunk(self, said: Said) -> Chunk:
         echo, self._echo = self._echo, ""
         is_last = self.finish_reason is not None
         return Chunk(
             index=self.index,
-            text=echo + text,
+            text=echo + said.content,
+            reasoning=said.reasoning,
+            tool_calls=said.calls,
             logprobs=self._take_logprobs(),
             finish_reason=self.finish_reason,
             usage=self.usage() if is_last else None,

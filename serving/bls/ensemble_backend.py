@@ -44,6 +44,6 @@ def load_language(config: ModelConfig) -> Language:
     """The language of the model that `config` names. Raises what Triton reports as the reason."""
     path = Path(config.version_dir) / (config.parameter("model") or "model")
     try:
-        return Language.load(path)
+        return Language.load(path, config.parameter("tool_format"))
     except (OSError, ValueError) as error:
         raise load_error(f"cannot load the language of '{path}': {error}") from None

@@ -1,42 +1,64 @@
 """One model's language: messages and text to prompt ids, and what its answers end with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from serving.contract.calls import Call, Message, Sampling
+from serving.contract.calls import Call, Sampling
 from serving.contract.errors import InvalidRequest, PromptTooLong
+from serving.contract.tools import name_of
 from serving.text import model_files
+from serving.text.messages import plain
 from serving.text.template import ChatTemplate
 from serving.text.tokenizer import Tokenizer
+from serving.text.tools import reasoning
+from serving.text.tools.families import family_of
+from serving.text.tools.family import Family
+from serving.text.tools.reading import Reading
+from serving.text.tools.reasoning import ReasoningSplit
 
 MAX_SEQUENCES = 64
+_LAST_TOKENS = 8  # enough for a tag and the space after it
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What goes to the engine: ids, how many tokens the answer may have, and what ends it."""
+    """What goes to the engine: ids, how many tokens the answer may have, and what ends it.
+
+    `is_thinking`: it ends within the reasoning of the answer.
+    """
 
     ids: tuple[int, ...]
     max_tokens: int
     end_ids: tuple[int, ...]
     bad_words: tuple[tuple[int, ...], ...] = ()
+    is_thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """Everything about a model's text that its files say."""
+    """Everything about a model's text that its files say.
+
+    `tools` is how it writes calls; None: its template is not told of tools. `has_reasoning`: it may
+    think before it answers.
+    """
 
     tokenizer: Tokenizer
     template: ChatTemplate | None
     context_tokens: int
     end_ids: tuple[int, ...]
     sampling: Sampling
+    tools: Family | None = None
+    has_reasoning: bool = False
 
     @classmethod
-    def load(cls, model: Path) -> "Language":
-        """Raises ValueError or OSError naming the file that is missing or unreadable."""
+    def load(cls, model: Path, tool_format: str | None = None) -> "Language":
+        """Raises ValueError or OSError naming the file that is missing or unreadable.
+
+        `tool_format` is the name of a family of `serving.text.tools.families`, or none of them.
+        """
         source = model_files.chat_template(model)
         special = model_files.special_tokens(model)
         return cls(
@@ -45,6 +67,8 @@ class Language:
             context_tokens=model_files.context_length(model),
             end_ids=model_files.end_ids(model),
             sampling=model_files.default_sampling(model),
+            tools=family_of(source, tool_format),
+            has_reasoning=source is not None and reasoning.CLOSE in source,
         )
 
     def prompt(self, call: Call) -> Prompt:
@@ -61,7 +85,30 @@ class Language:
             self._max_tokens(len(ids), call),
             self.end_ids if end_id is None else (end_id,),
             tuple(self._word_ids(word) for word in call.sampling.bad_words),
+            is_thinking=self._thinks(call) and self._is_thinking(ids),
         )
+
+    def reading(self, call: Call, prompt: Prompt) -> Reading | None:
+        """How to read an answer in which not all text is content; None: all of it is."""
+        family = self.tools if call.tools else None
+        split = ReasoningSplit(is_open=prompt.is_thinking) if self._thinks(call) else None
+        if family is None and split is None:
+            return None
+        return Reading(split, family, frozenset(map(name_of, call.tools or ())))
+
+    def answers_tokenizer(self, call: Call) -> Tokenizer:
+        """What decodes the answers to `call`: also marks of its tools that are special tokens."""
+        if self.tools is None or not call.tools:
+            return self.tokenizer
+        return self.tokenizer.showing(self.tools.syntax.marks)
+
+    def _thinks(self, call: Call) -> bool:
+        """A grammar leaves no room for reasoning."""
+        return self.has_reasoning and call.messages is not None and call.guide is None
+
+    def _is_thinking(self, ids: Sequence[int]) -> bool:
+        end = self.tokenizer.showing((reasoning.OPEN,)).decode(list(ids[-_LAST_TOKENS:]))
+        return end.rstrip().endswith(reasoning.OPEN)
 
     def _word_ids(self, word: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(word, has_template=True))
@@ -96,8 +143,8 @@ class Language:
             )
         if not call.messages:
             raise InvalidRequest("'messages' is empty", param="messages")
-        messages = [_with_plain_content(message) for message in call.messages]
-        return self.tokenizer.encode(self.template.render(messages), has_template=True)
+        messages = [plain(message) for message in call.messages]
+        return self.tokenizer.encode(self.template.render(messages, call.tools), has_template=True)
 
     def _check_ids(self, ids: list[int]) -> None:
         size = self.tokenizer.vocab_size
@@ -120,21 +167,6 @@ class Language:
                 param="max_tokens" if asked else "prompt" if call.messages is None else "messages",
             )
         return left if asked is None else asked
-
-
-def _with_plain_content(message: Message) -> Message:
-    """Templates of text models take one string, so a list of text parts is joined."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-    texts = [part["text"] for part in content if isinstance(part, dict) and _is_text(part)]
-    if len(texts) != len(content):
-        raise InvalidRequest("of content parts, this model takes text only", param="messages")
-    return {**message, "content": "".join(texts)}
-
-
-def _is_text(part: Message) -> bool:
-    return part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
 def _first(*values: T | None) -> T | None:

@@ -1,4 +1,4 @@
-"""A request's path inside Triton: grant → adapter → prompt → its turn → engine → text."""
+"""A request's path inside Triton: grant → adapter → tools → prompt → its turn → engine → text."""
 
 import asyncio
 import time
@@ -19,6 +19,7 @@ from serving.bls.queue import Queue
 from serving.bls.resumable import rest_of
 from serving.bls.scheduling.classes import rank_of
 from serving.bls.scheduling.job import State
+from serving.bls.tools import offered
 from serving.bls.turns import Turn
 from serving.contract.calls import Call, Chunk, Sampling, SequenceState
 from serving.contract.errors import EngineFailed, Expired
@@ -68,6 +69,7 @@ async def answer(
     """
     grant = model.gate.check(call.grant, request_id)
     adapter = choose(model.adapters, call, grant, lora or {})
+    call = offered(model.language, call, grant)
     prompt = await _prompt(model.language, call)
     request = Request(
         id=request_id or new_request_id(),
@@ -97,7 +99,8 @@ async def _prompt(language: Language, call: Call) -> Prompt:
 
 
 def _characters(call: Call) -> int:
-    return len(call.text or "") + sum(len(str(m.get("content"))) for m in call.messages or ())
+    parts = (*(m.get("content") for m in call.messages or ()), *(call.tools or ()))
+    return len(call.text or "") + sum(len(str(part)) for part in parts)
 
 
 async def _sequence(model: Model, request: Request, index: int, emit: Emit) -> None:

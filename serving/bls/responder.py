@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from serving.contract.calls import Call, Chunk
 from serving.contract.errors import ConchError
+from serving.contract.tools import joined
 from serving.contract.wire import encode_chunk
 
 
@@ -66,7 +67,11 @@ class Responder:
         before = self._whole.get(chunk.index)
         if before is not None:
             chunk = replace(
-                chunk, text=before.text + chunk.text, logprobs=before.logprobs + chunk.logprobs
+                chunk,
+                text=before.text + chunk.text,
+                logprobs=before.logprobs + chunk.logprobs,
+                reasoning=before.reasoning + chunk.reasoning,
+                tool_calls=joined(before.tool_calls + chunk.tool_calls),
             )
         self._whole[chunk.index] = chunk
         return chunk

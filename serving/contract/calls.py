@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from serving.contract.tools import Choice, Tool, ToolCallDelta
+
 Message = Mapping[str, Any]
 
 
@@ -13,6 +15,7 @@ class FinishReason(StrEnum):
 
     STOP = "stop"
     LENGTH = "length"
+    TOOL_CALLS = "tool_calls"  # it stopped, and has made a whole call or more
     CANCELLED = "cancelled"
     ERROR = "error"
 
@@ -70,6 +73,7 @@ class Call:
     `adapter` is the name of a LoRA adapter of the model; None: the model as it is. `grant` is a
     signed statement of what it may do; None: no more than anybody. `priority` is the class it asks
     for; None: standard. `session` ties the calls of one conversation or agent run together.
+    `tools` are those that the model may call, and `tool_choice` whether; None: as it likes.
     """
 
     text: str | None = None
@@ -77,6 +81,8 @@ class Call:
     messages: tuple[Message, ...] | None = None
     sampling: Sampling = field(default_factory=Sampling)
     guide: Guide | None = None
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: Choice | None = None
     adapter: str | None = None
     n: int = 1
     deadline_ms: int | None = None
@@ -133,7 +139,8 @@ class Chunk:
     """A piece of an answer. A sequence's last has all the fields from `finish_reason` on.
 
     With a grant some before it have `usage` too: what the sequence has used so far, or `state`:
-    that it waits again, or goes on. They may have no text.
+    that it waits again, or goes on. They may have no text. `reasoning` is what the model thinks
+    before it answers; it and the text of calls are no part of `text`.
     """
 
     index: int = 0
@@ -145,3 +152,5 @@ class Chunk:
     engine_times: EngineTimes | None = None
     cum_logprob: float | None = None
     state: SequenceState | None = None
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()

@@ -108,6 +108,7 @@ BLS_INPUTS: tuple[Tensor, ...] = (
     # Conch's own
     Tensor("input_ids", "INT32", (-1,)),
     *_singles("STRING", "messages", "response_format", "grant", "adapter", "control"),
+    *_singles("STRING", "tools", "tool_choice"),
     *_singles("STRING", "priority", "session"),
     *_singles("INT32", "deadline_ms", "timeout_ms", "ttft_timeout_ms", "idle_timeout_ms"),
 )
@@ -121,6 +122,7 @@ BLS_OUTPUTS: tuple[Tensor, ...] = (
     *_singles("INT32", "num_input_tokens", "num_output_tokens"),
     # Conch's own: JSON, each absent where it has nothing to say
     *_singles("STRING", "logprobs", "finish_reason", "usage", "timings", "control", "state"),
+    *_singles("STRING", "reasoning", "tool_calls"),
 )
 
 # The classic ensemble: names of NVIDIA's preprocessing and postprocessing models.

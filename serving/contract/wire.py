@@ -27,6 +27,14 @@ from serving.contract.calls import (
 )
 from serving.contract.errors import InvalidRequest, UnsupportedParameter
 from serving.contract.grant import CLASSES
+from serving.contract.tools import (
+    Choice,
+    choice_object,
+    choice_of,
+    delta_objects,
+    deltas_of,
+    tools_of,
+)
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -115,6 +123,10 @@ def _encode_options(call: Call) -> dict[str, Array]:
         arrays["guided_decoding_guide"] = single("STRING", call.guide.text)
     if call.n != 1:
         arrays["num_return_sequences"] = single("INT32", call.n)
+    if call.tools is not None:
+        arrays["tools"] = single("STRING", orjson.dumps(call.tools))
+    if call.tool_choice is not None:
+        arrays["tool_choice"] = single("STRING", orjson.dumps(choice_object(call.tool_choice)))
     for name in ("adapter", "grant", "priority", "session"):
         if (text := getattr(call, name)) is not None:
             arrays[name] = single("STRING", text)
@@ -152,6 +164,8 @@ def decode_call(arrays: Arrays) -> Call:
         messages=_messages(arrays),
         sampling=_sampling(arrays),
         guide=_guide(arrays),
+        tools=tools_of(_json(arrays, "tools")),
+        tool_choice=_choice(arrays),
         adapter=_scalar(arrays, "adapter", _text),
         n=1 if n is None else n,
         deadline_ms=_time(arrays, "deadline_ms"),
@@ -228,6 +242,12 @@ def _guide(arrays: Arrays) -> Guide | None:
         )
     response_format = _json(arrays, "response_format")
     return None if response_format is None else guide_of(response_format)
+
+
+def _choice(arrays: Arrays) -> Choice | None:
+    """A word may come without the quotes of JSON."""
+    text = _scalar(arrays, "tool_choice", _text)
+    return choice_of(text if text is None or text.isalpha() else _json(arrays, "tool_choice"))
 
 
 def guide_of(response_format: Any) -> Guide | None:
@@ -310,6 +330,10 @@ def encode_chunk(chunk: Chunk, call: Call) -> dict[str, Array]:
         arrays["finish_reason"] = single("STRING", chunk.finish_reason.value)
     if chunk.state is not None:
         arrays["state"] = single("STRING", chunk.state.value)
+    if chunk.reasoning:
+        arrays["reasoning"] = single("STRING", chunk.reasoning)
+    if chunk.tool_calls:
+        arrays["tool_calls"] = single("STRING", orjson.dumps(delta_objects(chunk.tool_calls)))
     for name, value in (("usage", chunk.usage), ("timings", chunk.timings)):
         if value is not None:
             arrays[name] = single("STRING", orjson.dumps(asdict(value)))
@@ -352,6 +376,8 @@ def decode_chunk(arrays: Arrays) -> Chunk:
         engine_times=_engine_times(arrays),
         cum_logprob=_scalar(arrays, "cum_log_probs", float),
         state=None if state is None else SequenceState(state),
+        reasoning=_scalar(arrays, "reasoning", _text) or "",
+        tool_calls=deltas_of(_json(arrays, "tool_calls")),
     )
 
 

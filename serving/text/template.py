@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from serving.contract.calls import Message
 from serving.contract.errors import InvalidRequest
+from serving.contract.tools import Tool
 
 
 class ChatTemplate:
@@ -31,12 +32,12 @@ class ChatTemplate:
         except TemplateSyntaxError as error:
             raise ValueError(f"the chat template does not parse: {error}") from error
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(self, messages: Sequence[Message], tools: Sequence[Tool] | None = None) -> str:
         """The prompt up to the assistant's turn. Raises InvalidRequest as the template does."""
         try:
             return self._template.render(
                 messages=messages,
-                tools=None,
+                tools=tools,
                 documents=None,
                 add_generation_prompt=True,
                 **self._special_tokens,

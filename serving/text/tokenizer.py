@@ -1,6 +1,7 @@
 """A model's tokenizer: `tokenizer.json` of its folder, or made from a GGUF file's vocabulary."""
 
 import re
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
@@ -17,8 +18,10 @@ _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 class Tokenizer:
     """Text to token ids and back."""
 
-    def __init__(self, tokenizer: HfTokenizer) -> None:
+    def __init__(self, tokenizer: HfTokenizer, hidden: frozenset[int] | None = None) -> None:
+        """`hidden` are the tokens that have no text; None: all special ones."""
         self._tokenizer = tokenizer
+        self._hidden = hidden
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
@@ -32,6 +35,17 @@ class Tokenizer:
             return cls(tokenizer_from_gguf(model))
         raise ValueError(f"no tokenizer.json in '{model}'")
 
+    def special_of(self, texts: Collection[str]) -> frozenset[str]:
+        """Those of `texts` that are special tokens, which `decode` leaves out."""
+        return frozenset(text for text in texts if text in self._special)
+
+    def showing(self, texts: Collection[str]) -> "Tokenizer":
+        """The same, but its texts have the special tokens among `texts`."""
+        if not self.special_of(texts):
+            return self
+        hidden = (token_id for text, token_id in self._special.items() if text not in texts)
+        return Tokenizer(self._tokenizer, frozenset(hidden))
+
     @property
     def vocab_size(self) -> int:
         return int(self._tokenizer.get_vocab_size())
@@ -44,7 +58,10 @@ class Tokenizer:
 
     def decode(self, ids: list[int]) -> str:
         """Text of `ids` without special tokens; bytes that are no UTF-8 become U+FFFD."""
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+        if self._hidden is None:
+            return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+        ids = [token_id for token_id in ids if token_id not in self._hidden]
+        return str(self._tokenizer.decode(ids, skip_special_tokens=False))
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes a token stands for, also where they are only a part of a character."""
@@ -55,6 +72,11 @@ class Tokenizer:
             return bytes(self._byte_of[char] for char in token)
         byte = _BYTE_TOKEN.fullmatch(token)
         return bytes.fromhex(byte[1]) if byte else token.replace("▁", " ").encode()
+
+    @cached_property
+    def _special(self) -> dict[str, int]:
+        tokens = self._tokenizer.get_added_tokens_decoder().items()
+        return {token.content: token_id for token_id, token in tokens if token.special}
 
     @cached_property
     def _is_byte_level(self) -> bool:

@@ -13,6 +13,7 @@ from serving.contract.errors import InvalidRequest, UnsupportedParameter
 SETTINGS = GatewaySettings(api_key="sk", max_messages=4, max_prompts=3, max_choices=4)
 STRICT = SETTINGS.model_copy(update={"strict": True})
 HI = [{"role": "user", "content": "hi"}]
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
 def chat(settings: GatewaySettings = SETTINGS, **body: Any) -> Call:
@@ -76,7 +77,7 @@ def test_response_format_becomes_a_guide() -> None:
     "given",
     [
         {"user": "u", "metadata": {"a": "b"}, "store": True, "service_tier": "auto"},
-        {"tools": [], "tool_choice": "none", "modalities": ["text"], "logit_bias": {}},
+        {"tools": [], "parallel_tool_calls": True, "modalities": ["text"], "logit_bias": {}},
         {"prompt_cache_key": "k", "safety_identifier": "s", "verbosity": "medium"},
         {"unknown": 1},
     ],
@@ -88,8 +89,7 @@ def test_accepted_parameters_change_nothing(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("param", "value"),
     [
-        ("tools", [{"type": "function"}]), ("tool_choice", "auto"), ("functions", [{}]),
-        ("function_call", "auto"), ("parallel_tool_calls", True), ("logit_bias", {"1": 2}),
+        ("functions", [{}]), ("function_call", "auto"), ("logit_bias", {"1": 2}),
         ("top_logprobs", 1), ("top_logprobs", False), ("audio", {"voice": "x"}),
         ("modalities", ["audio"]), ("prediction", {"type": "content"}),
         ("reasoning_effort", "high"), ("web_search_options", {}), ("verbosity", "low"),
@@ -173,13 +173,13 @@ def test_messages_reach_the_template_with_their_roles() -> None:
     call = chat_of(
         {"role": "developer", "content": "be brief"},
         {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
         {"role": "tool", "content": "42", "tool_call_id": "1", "name": "f"},
     )
     assert call.messages == (
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": "ab"},
-        {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]},
+        {"role": "assistant", "content": "", "tool_calls": [CALL]},
         {"role": "tool", "content": "42", "tool_call_id": "1", "name": "f"},
     )
 

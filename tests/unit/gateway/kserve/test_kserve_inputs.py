@@ -18,6 +18,7 @@ from gateway.settings import GatewaySettings
 from serving.adapters.triton import infer_request
 from serving.contract.calls import Call, Guide, Sampling
 from serving.contract.errors import Forbidden, InvalidRequest, UnsupportedParameter
+from serving.contract.tools import ToolChoice
 from serving.contract.wire import encode_call, single, strings
 
 SETTINGS = GatewaySettings(governed=False, api_key="sk-unit")
@@ -87,6 +88,13 @@ def test_prompt_bytes_are_those_of_the_prompt_alone() -> None:
     for (name, array), expected in zip(sizes.items(), (6, 12, 31), strict=True):
         request = infer_request("m", {name: array, "stop_words": strings(["xyz"])}, "")
         assert ask_of(request, SETTINGS, is_unary=False).prompt_bytes == expected
+
+
+def test_tools_are_inputs() -> None:
+    tool = {"type": "function", "function": {"name": "get"}}
+    given = {"tools": strings([orjson.dumps([tool]).decode()]), "tool_choice": strings(["auto"])}
+    call = asked(plain(**given))
+    assert (call.tools, call.tool_choice) == ((tool,), ToolChoice.AUTO)
 
 
 @pytest.mark.parametrize("adapter", ["pirate", ""])
@@ -181,6 +189,11 @@ def with_parameter(name: str, **value: Any) -> Any:
     return request
 
 
+def tool_of(parameter: bytes) -> str:
+    function = b'{"name":"get","parameters":{"a":%s}}' % parameter
+    return (b'[{"type":"function","function":%s}]' % function).decode()
+
+
 def deep(depth: int) -> bytes:
     return b'[{"role":"user","content":' + b"[" * depth + b"]" * depth + b"}]"
 
@@ -247,6 +260,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str | None, str]] = {
         lambda: infer_request("m", {"messages": strings([LONG_LIST])}, ""),
         "messages",
         "3000 entries",
+    ),
+    "deep tools": (
+        lambda: plain(tools=strings([tool_of(deep(200))])),
+        "tools",
+        "nested more than",
     ),
     "deep messages": (
         lambda: infer_request("m", {"messages": strings([deep(200).decode()])}, ""),

@@ -18,6 +18,7 @@ from serving.contract.calls import (
     Usage,
 )
 from serving.contract.errors import QuotaTokens
+from serving.contract.tools import ToolCallDelta
 from serving.contract.wire import decode_chunk
 
 TEXT = st.text(max_size=5)
@@ -86,6 +87,14 @@ def test_only_the_last_chunk_of_the_last_sequence_is_final(n: int, turns: list[i
         said[index] += 1
         chunks.append(Chunk(index, "a", finish_reason=STOP if said[index] == 2 else None))
     assert finals(sent(chunks, Call(n=n))) == [False] * (2 * n - 1) + [True]
+
+
+def test_calls_and_reasoning_come_through_as_they_are_made() -> None:
+    call = ToolCallDelta(0, "call_1", "get", '{"a"')
+    chunks = [Chunk(reasoning="hm"), Chunk(), Chunk(tool_calls=(call,)), Chunk(text="a")]
+    responses = sent(chunks, Call())
+    assert [chunk_of(response) for response in responses] == [chunks[0], *chunks[2:]]
+    assert names(sent(chunks, Call(), "tool_calls")[1]) == ["tool_calls"]
 
 
 def test_requested_outputs_are_all_that_is_sent() -> None:

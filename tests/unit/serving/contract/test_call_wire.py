@@ -22,6 +22,7 @@ from serving.contract.calls import (
 )
 from serving.contract.errors import InvalidRequest, UnsupportedParameter
 from serving.contract.tensors import BLS_INPUTS, BLS_OUTPUTS, TIMING_OUTPUTS
+from serving.contract.tools import NamedTool, ToolCallDelta, ToolChoice
 from serving.contract.wire import decode_call, decode_chunk, encode_call, encode_chunk, guide_of
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -36,6 +37,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
     max_leaves=4,
 )
+OBJECT = st.dictionaries(TEXT, JSON, max_size=2)
 MESSAGES = st.lists(st.dictionaries(TEXT, JSON, max_size=2), max_size=3).map(tuple)
 
 
@@ -63,11 +65,23 @@ PROMPTS = st.one_of(
     st.fixed_dictionaries({"input_ids": st.lists(INT32, max_size=4).map(tuple)}),
     st.fixed_dictionaries({"messages": MESSAGES}),
 )
+TOOLS = st.lists(
+    st.builds(
+        lambda name, rest: {"type": "function", "function": {**rest, "name": name}},
+        st.text(min_size=1, max_size=8),
+        st.fixed_dictionaries({}, optional={"description": TEXT, "parameters": OBJECT}),
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda tool: tool["function"]["name"],
+).map(tuple)
 CALLS = st.builds(
     lambda prompt, **others: Call(**prompt, **others),
     PROMPTS,
     sampling=SAMPLINGS,
     guide=optional(st.builds(Guide, TEXT, TEXT)),
+    tools=optional(TOOLS),
+    tool_choice=optional(st.sampled_from(ToolChoice) | st.builds(NamedTool, TEXT)),
     n=INT32,
     deadline_ms=optional(st.integers(1, 2**31 - 1)),
     is_streamed=st.booleans(),
@@ -88,6 +102,11 @@ CHUNKS = st.builds(
     finish_reason=optional(st.sampled_from(FinishReason)),
     usage=optional(st.builds(Usage, INT32, INT32, optional(INT32))),
     timings=optional(st.builds(Timings, FLOAT64, FLOAT64, FLOAT64)),
+    reasoning=TEXT,
+    tool_calls=st.lists(
+        st.builds(ToolCallDelta, st.integers(0, 9), optional(TEXT), optional(TEXT), TEXT),
+        max_size=3,
+    ).map(tuple),
 )
 
 
@@ -143,11 +162,58 @@ def test_every_declared_output_is_sent_to_whom_asks_for_all():
         Timings(1.0, 2.0, 3.0),
         engine_times=EngineTimes(1, 2, 3, 4),
         cum_logprob=-0.5,
+        reasoning="hm",
+        tool_calls=(ToolCallDelta(0, "call_1", "get", "{}"),),
     )
     arrays = encode_chunk(last, Call(n=2, has_engine_times=True, has_token_counts=True))
     assert arrays.keys() == {tensor.name for tensor in BLS_OUTPUTS} - {"control", "state"}
     assert [arrays[t.name].item() for t in TIMING_OUTPUTS] == [1, 2, 3, 4]
     assert (arrays["num_input_tokens"].item(), arrays["num_output_tokens"].item()) == (3, 1)
+
+
+FUNCTION = {"type": "function", "function": {"name": "get"}}
+
+
+def text(value):
+    return wire.single("STRING", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "choice"),
+    [
+        ("auto", ToolChoice.AUTO),
+        ('"none"', ToolChoice.NONE),
+        ("required", ToolChoice.REQUIRED),
+        ('{"type":"function","function":{"name":"get"}}', NamedTool("get")),
+    ],
+)
+def test_a_choice_is_a_word_or_the_name_of_a_tool(value, choice):
+    assert decode_call({"tool_choice": text(value)}).tool_choice == choice
+
+
+def test_no_tools_are_none():
+    assert decode_call({"tools": text("[]")}).tools is None
+
+
+@pytest.mark.parametrize(
+    ("param", "value"),
+    [
+        ("tools", "get"),
+        ("tools", orjson.dumps(FUNCTION)),
+        ("tools", '["get"]'),
+        ("tools", '[{"type":"custom","custom":{"name":"get"}}]'),
+        ("tools", '[{"type":"function","function":{"name":""}}]'),
+        ("tools", '[{"type":"function","function":{"name":"get","parameters":[]}}]'),
+        ("tools", orjson.dumps([FUNCTION, FUNCTION])),
+        ("tool_choice", "get"),
+        ("tool_choice", '{"type":"function"}'),
+        ("tool_choice", "7"),
+    ],
+)
+def test_tools_that_are_none_are_refused_by_the_name_of_the_input(param, value):
+    with pytest.raises(InvalidRequest) as refused:
+        decode_call({param: text(value)})
+    assert refused.value.param == param
 
 
 def test_a_plain_chunk_is_one_string_only():
