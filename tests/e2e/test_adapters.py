@@ -17,6 +17,7 @@ from serving.lora import peft_writing
 
 SEEDS = {"e2e-one": 1, "e2e-two": 2}
 ONE, TWO = SEEDS
+WHOLE = {"min_tokens": 8}  # one that ends at once says nothing of its own
 ARRIVED_S = 10.0
 PRICE = {"input_nusd": 3, "cached_input_nusd": 3, "output_nusd": 5}
 
@@ -55,7 +56,7 @@ def client(stack, key) -> Iterator[OpenAI]:
 
 def asked(client: OpenAI, model: str, **more: Any) -> Any:
     return client.completions.create(
-        model=model, prompt=PROMPT, max_tokens=8, temperature=0, **more
+        model=model, prompt=PROMPT, max_tokens=8, temperature=0, extra_body=WHOLE | more
     )
 
 
@@ -78,16 +79,16 @@ def test_each_answers_in_its_own_way_by_whichever_name(client, stack, key):
     ]
     assert [one.model, two.model] == [f"{stack.model}:{ONE}", f"{stack.model}:{TWO}"]
     assert len({text_of(answer) for answer in (bare, one, two)}) == 3
-    by_field = asked(client, stack.model, extra_body={"adapter": ONE})
+    by_field = asked(client, stack.model, adapter=ONE)
     assert (by_field.model, text_of(by_field)) == (one.model, text_of(one))
-    options = {"max_tokens": 8, "temperature": 0.0}
+    options = {"max_tokens": 8, "temperature": 0.0, **WHOLE}
     said = {adapter: by_grpc(stack, key, adapter=adapter, **options) for adapter in (ONE, TWO, "")}
     assert said == {ONE: text_of(one), TWO: text_of(two), "": text_of(bare)}
 
 
 def test_names_that_contradict_or_are_not_there_are_told(client, stack, key):
     with pytest.raises(openai.BadRequestError) as contradiction:
-        asked(client, f"{stack.model}:{ONE}", extra_body={"adapter": TWO})
+        asked(client, f"{stack.model}:{ONE}", adapter=TWO)
     assert contradiction.value.param == "adapter"
     with pytest.raises(openai.NotFoundError) as missing:
         asked(client, f"{stack.model}:nobody")

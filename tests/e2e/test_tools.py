@@ -1,26 +1,18 @@
-"""The official `openai` client's tools against the whole stack.
-
-The model repository is the demo's with the chat template that knows tools: what is checked is the
-way of a call, not whether the model would make it by itself.
-"""
+"""The official `openai` client's tools against the whole stack, on the demo model."""
 
 import json
-import shutil
 from collections.abc import AsyncIterator
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import openai
 import pytest
 from openai import AsyncOpenAI
 
-ROOT = Path(__file__).parents[2]
-TEMPLATE = ROOT / "build" / "demo_model" / "template.py"
 PARAMETERS = {
     "type": "object",
     "properties": {"city": {"type": "string", "enum": ["Oslo", "Rome"]}},
     "required": ["city"],
 }
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}
 WAIT = {"type": "function", "function": {"name": "wait"}}
 ASKED = {
@@ -30,26 +22,6 @@ ASKED = {
     "max_tokens": 80,
 }
 NAMED = {"type": "function", "function": {"name": "weather"}}
-
-
-def chat_template() -> str:
-    spec = spec_from_file_location("demo_template", TEMPLATE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return str(module.CHAT_TEMPLATE)
-
-
-@pytest.fixture(scope="module")
-def stack(make_stack, tmp_path_factory):
-    repository = tmp_path_factory.mktemp("models") / "repository"
-    shutil.copytree(ROOT / "model_repository", repository)
-    template = repository / "demo_engine" / "1" / "model" / "chat_template.jinja"
-    template.write_text(chat_template(), encoding="utf-8")
-    stack = make_stack(CONCH_MODEL_REPOSITORY=str(repository))
-    stack.up()
-    return stack
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +49,16 @@ async def test_a_named_tool_is_called_whole_and_streamed(client):
     assert made["city"] in ("Oslo", "Rome")
     assert chunks[-1].finish_reason == "tool_calls"
     assert not any(chunk.delta.content for chunk in chunks)
+
+
+async def test_the_demo_calls_a_tool_by_itself(client):
+    described = {"name": "get_weather", "description": "Get the weather of a city"}
+    tool = {"type": "function", "function": described | {"parameters": CITY}}
+    asked = ASKED | {"tools": [tool], "temperature": 0}
+    (choice,) = (await client.chat.completions.create(**asked)).choices
+    (call,) = choice.message.tool_calls
+    assert (choice.finish_reason, call.function.name) == ("tool_calls", "get_weather")
+    assert json.loads(call.function.arguments) == {"city": "Oslo"}
 
 
 async def test_some_tool_is_called_where_one_is_required(client):
