@@ -1,7 +1,8 @@
 """`make bench-scheduling`: what people feel while agents want four times what the engine can do.
 
 The same arrivals at the same engine by order of arrival and with preemption, through the gateway of
-a stack each; before the agents come, what the same people feel alone.
+a stack each, in turns, since the machine's speed changes; before the agents come, what the same
+people feel alone.
 """
 
 import asyncio
@@ -12,8 +13,10 @@ import re
 import time
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import uvloop
@@ -24,92 +27,109 @@ from loadtests.bench.stack import BenchStack, bench_stack
 from loadtests.bench.workload import FIRST_ID, LAST_ID, percentile_ms
 
 FOLDER = Path("var/bench")
+ORDERS = ("fifo", "preempt")
 PLACES = 8
-AGENTS, AGENT_TOKENS = 4 * PLACES, 256
-PEOPLE, PERSON_TOKENS = 320, 16
-PEOPLE_PER_S = 5.0
-ALONE = 80
+AGENTS = 4 * PLACES
+AGENT_TOKENS = (64, 448)  # of different lengths, or they would all end at the same moments
+PEOPLE_PER_S, PERSON_TOKENS = 5.0, 16
+ROUNDS, PEOPLE, ALONE = 4, 80, 20
 WARM_UP_S = 5.0
 PROMPT_TOKENS = 64
 COUNTED = ("preemptions", "resumes", "resent_tokens")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Felt:
-    """What people felt alone and among agents, in seconds, and what the engine did meanwhile."""
+    """What people felt alone and among agents, in seconds, and what the engine made of each round.
 
-    alone_s: tuple[float, ...]
-    among_s: tuple[float, ...]
-    tokens_per_s: float
-    counted: dict[str, int]
+    `counted` is what the queue did in all rounds together.
+    """
+
+    alone_s: list[float] = field(default_factory=list)
+    among_s: list[float] = field(default_factory=list)
+    tokens_per_s: list[float] = field(default_factory=list)
+    counted: dict[str, int] = field(default_factory=dict)
+
+
+class Made:
+    """Tokens of agents and people, counted as they come, from `open` to `close`."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self._is_open = False
+        self._began_s = 0.0
+
+    def open(self) -> None:
+        self._is_open, self._began_s = True, time.perf_counter()
+
+    def close(self) -> float:
+        """Tokens a second."""
+        self._is_open = False
+        return self.tokens / (time.perf_counter() - self._began_s)
+
+    def add(self, tokens: int) -> None:
+        if self._is_open:
+            self.tokens += tokens
 
 
 def main() -> None:
     path = model.ensure(FOLDER)
-    felt = {order: _felt(path, order) for order in ("fifo", "preempt")}
+    with ExitStack() as running:
+        stacks = {order: running.enter_context(_stack(path, order)) for order in ORDERS}
+        felt = uvloop.run(_measured(stacks))
     results = targets(felt["fifo"], felt["preempt"])
     print(f"\n{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(json.dumps(results, indent=2))
     (FOLDER / "scheduling.json").write_text(json.dumps(results, indent=2))
 
 
-def _felt(path: Path, order: str) -> Felt:
+def _stack(path: Path, order: str) -> AbstractContextManager[BenchStack]:
     # No place is reserved for people: what is measured is preemption alone.
     variables = {"TRITON_SCHEDULING": order, "TRITON_MAX_INFLIGHT": str(PLACES)}
-    with bench_stack(path, FOLDER, **variables) as stack:
-        return uvloop.run(_measured(stack))
+    return bench_stack(path, FOLDER / order, **variables)
 
 
-async def _measured(stack: BenchStack) -> Felt:
+async def _measured(stacks: dict[str, BenchStack]) -> dict[str, Felt]:
+    felt = {order: Felt() for order in stacks}
+    for number in range(ROUNDS):
+        # Who goes first changes from round to round.
+        for order in ORDERS if number % 2 else ORDERS[::-1]:
+            await _round(stacks[order], number, felt[order])
+            print(
+                f"round {number} {order}: {felt[order].tokens_per_s[-1]:.0f} tokens/s", flush=True
+            )
+    for order, stack in stacks.items():
+        felt[order].counted = counted(stack)
+    return felt
+
+
+async def _round(stack: BenchStack, number: int, felt: Felt) -> None:
     client = SseClient(stack.host, stack.port, stack.api_key, stack.model)
     person = replace(client, priority="interactive", max_tokens=PERSON_TOKENS)
-    agent = replace(client, priority="agent", max_tokens=AGENT_TOKENS)
+    agent = replace(client, priority="agent")
     made = Made()
-    alone = await _people(person, ALONE, made, seed=1)
-    agents = [asyncio.create_task(_agent(agent, number, made)) for number in range(AGENTS)]
+    felt.alone_s += await asyncio.gather(*await _people(person, ALONE, made, number))
+    agents = [asyncio.create_task(_agent(agent, number, each, made)) for each in range(AGENTS)]
     await asyncio.sleep(WARM_UP_S)
-    before, made.tokens, began_s = counted(stack), 0.0, time.perf_counter()
-    among = await _people(person, PEOPLE, made, seed=2, is_last=True)
+    made.open()
+    people = await _people(person, PEOPLE, made, ROUNDS + number)
+    felt.tokens_per_s.append(made.close())
     for task in agents:
         task.cancel()
     await asyncio.gather(*agents, return_exceptions=True)
-    after = counted(stack)
-    rate = made.tokens / (made.closed_s - began_s)
-    return Felt(
-        tuple(alone), tuple(among), rate, {name: after[name] - before[name] for name in COUNTED}
-    )
-
-
-class Made:
-    """Tokens of agents and people, counted as they come until the last person has come."""
-
-    def __init__(self) -> None:
-        self.tokens = 0.0
-        self.closed_s = 0.0
-
-    def close(self) -> None:
-        self.closed_s = time.perf_counter()
-
-    def add(self, tokens: int) -> None:
-        if not self.closed_s:
-            self.tokens += tokens
+    felt.among_s += await asyncio.gather(*people)
 
 
 async def _people(
-    client: SseClient, count: int, made: Made, *, seed: int, is_last: bool = False
-) -> list[float]:
-    """Times to the first token of people who come at random, so many a second.
-
-    With `is_last` tokens count until the last of them has come: then the others only drain.
-    """
+    client: SseClient, count: int, made: Made, seed: int
+) -> list["asyncio.Task[float]"]:
+    """People who come at random, so many a second, once the last has come: their TTFTs."""
     rng = np.random.default_rng(seed)
     tasks = []
     for pause_s in rng.exponential(1 / PEOPLE_PER_S, count):
         await asyncio.sleep(pause_s)
         tasks.append(asyncio.create_task(_ask(client, rng, made)))
-    if is_last:
-        made.close()
-    return await asyncio.gather(*tasks)
+    return tasks
 
 
 async def _ask(client: SseClient, rng: np.random.Generator, made: Made) -> float:
@@ -118,10 +138,10 @@ async def _ask(client: SseClient, rng: np.random.Generator, made: Made) -> float
     return answer.at_s[0]
 
 
-async def _agent(client: SseClient, number: int, made: Made) -> None:
-    rng = np.random.default_rng([3, number])
+async def _agent(client: SseClient, number: int, each: int, made: Made) -> None:
+    rng = np.random.default_rng([3, number, each])
     while True:
-        await _ask(client, rng, made)
+        await _ask(replace(client, max_tokens=int(rng.integers(*AGENT_TOKENS))), rng, made)
 
 
 def _prompt(rng: np.random.Generator) -> list[int]:
@@ -140,9 +160,10 @@ def counted(stack: BenchStack) -> dict[str, int]:
 
 
 def targets(fifo: Felt, preempt: Felt) -> dict[str, object]:
-    """Everything as a ratio within this run."""
+    """Everything as a ratio within this run; throughput by rounds, the median of their ratios."""
     alone, among = _percentiles(preempt.alone_s), _percentiles(preempt.among_s)
     by_arrival = _percentiles(fifo.among_s)
+    pairs = zip(preempt.tokens_per_s, fifo.tokens_per_s, strict=True)
     return {
         "people": len(preempt.among_s),
         "TTFT alone, ms p50 / p99": alone,
@@ -151,12 +172,10 @@ def targets(fifo: Felt, preempt: Felt) -> dict[str, object]:
         "p50 among agents / alone (target 2)": round(among[0] / alone[0], 2),
         "p99 among agents / alone (target 3)": round(among[1] / alone[1], 2),
         "p99 / p99 by order of arrival (target 0.2)": round(among[1] / by_arrival[1], 3),
-        "tokens/s, by order of arrival and with preemption": [
-            round(fifo.tokens_per_s),
-            round(preempt.tokens_per_s),
-        ],
+        "tokens/s by order of arrival, by round": [round(rate) for rate in fifo.tokens_per_s],
+        "tokens/s with preemption, by round": [round(rate) for rate in preempt.tokens_per_s],
         "throughput / by order of arrival (target 0.95)": round(
-            preempt.tokens_per_s / fifo.tokens_per_s, 3
+            median(mine / other for mine, other in pairs), 3
         ),
         **preempt.counted,
     }
