@@ -76,7 +76,7 @@ e2e: install-dev ## Run the tests of the whole stack
 	$(BIN)/pytest tests/e2e
 
 test: lint types imports ## Set up and check everything; what CI runs
-	$(BIN)/pytest
+	$(BIN)/pytest --durations=25
 
 test-full: export CONCH_TEST_SCALE := full
 test-full: test ## The same at full scale

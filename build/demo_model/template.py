@@ -36,6 +36,9 @@ CHAT_TEMPLATE = r"""{%- macro call_text(call) -%}
 {%- if message['role'] not in ['system', 'user', 'assistant', 'tool'] -%}
 {{- raise_exception('unknown role: ' + message['role']) -}}
 {%- endif -%}
+{%- if message['content'] is not string and not message['tool_calls'] -%}
+{{- raise_exception('the content of a message must be a text') -}}
+{%- endif -%}
 {%- if not (tools and has_system and loop.first) -%}
 {{- '<|im_start|>' + message['role'] + '\n' + (message['content'] or '') -}}
 {%- for call in message['tool_calls'] or [] -%}{{- call_text(call) -}}{%- endfor -%}

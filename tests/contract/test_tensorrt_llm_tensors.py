@@ -185,11 +185,21 @@ OURS_IN_BLS = {
     "input_ids",
     "messages",
     "response_format",
+    "tools",
+    "tool_choice",
+    "priority",
+    "session",
     "deadline_ms",
+    "timeout_ms",
+    "ttft_timeout_ms",
+    "idle_timeout_ms",
     "logprobs",
     "finish_reason",
     "usage",
     "timings",
+    "state",
+    "reasoning",
+    "tool_calls",
 }
 
 

@@ -22,7 +22,7 @@ from serving.contract.grant import Grant, sign
 from serving.contract.wire import decode_chunk, encode_call, single
 from serving.lora import files, peft
 
-PROMPT = tuple(range(300, 316))
+PROMPT = tuple(range(500, 516))
 SHORT = Call(
     input_ids=PROMPT, sampling=Sampling(temperature=0.0, max_tokens=12, min_tokens=12, end_id=7)
 )
@@ -212,7 +212,9 @@ def metrics_page(stack) -> str:
 async def test_first_requests_that_come_together_load_a_cold_adapter_once(operator, stack):
     await operator.add("cold", 20)
     before = operator.loads()
-    texts = await asyncio.gather(*(operator.text("cold") for _ in range(12)))
+    # Of one token: answers in a batch are rounded in other ways, and may part later.
+    one = replace(SHORT, sampling=replace(SHORT.sampling, max_tokens=1, min_tokens=1))
+    texts = await asyncio.gather(*(operator.text("cold", one) for _ in range(12)))
     assert len(set(texts)) == 1
     assert operator.loads() == before + 1
     counts = (await operator.stats())["by_adapter"]["cold"]

@@ -346,7 +346,8 @@ async def test_what_nvidias_clients_ask_for_comes_through(client):
 async def test_every_request_is_counted_once(hosted, stub):
     totals = ("requests_total", "prompt_tokens_total", "completion_tokens_total")
     before = [hosted.sample(name, model="demo") for name in totals]
-    await answers_to(stub, *(made("a", f"r-{number}") for number in range(3)))
+    least = single("INT32", 4)
+    await answers_to(stub, *(made("a", f"r-{number}", min_tokens=least) for number in range(3)))
     after = [hosted.sample(name, model="demo") for name in totals]
     counted = [now - then for now, then in zip(after, before, strict=True)]
     assert counted == [3, 3, 12]

@@ -91,7 +91,8 @@ def test_a_call_that_is_cut_off_is_the_length(language):
     chunks = pushed(language, ASKED, CALL, max_tokens=len(ids) - 8)
     assert chunks[-1].finish_reason is FinishReason.LENGTH
     (call,) = joined(delta for chunk in chunks for delta in chunk.tool_calls)
-    assert '{"city":"Málaga 🌊"}'.startswith(call.arguments)
+    # The last character may be cut in its middle, too.
+    assert '{"city":"Málaga 🌊"}'.startswith(call.arguments.rstrip("\N{REPLACEMENT CHARACTER}"))
 
 
 def test_without_tools_the_same_text_is_content(language):

@@ -26,7 +26,7 @@ from serving.lora import peft
 from serving.lora.weights import LoraTensors
 
 WITHIN_S = 60.0
-PROMPT = np.arange(300, 316, dtype=np.int64)
+PROMPT = np.arange(500, 516, dtype=np.int64)
 _numbers = count(1)
 
 

@@ -140,7 +140,7 @@ def test_requests_join_and_leave_the_running_batch_at_any_step(engine, hello):
 
 
 def test_sequences_of_one_request_differ_and_a_seed_repeats_them(engine, hello):
-    request = EngineRequest(hello, 16, temperature=1.5, top_p=1.0, seed=7)
+    request = EngineRequest(hello, 32, min_tokens=32, temperature=2.0, top_p=1.0, seed=7)
     first = [answer(engine, request, sequence) for sequence in range(3)]
     assert len(set(map(tuple, first))) == 3
     assert [answer(engine, request, sequence) for sequence in range(3)] == first
