@@ -30,6 +30,7 @@ class TritonStream:
 
     def __init__(self) -> None:
         self._stub: Any = None
+        self._channel: grpc.aio.Channel | None = None
 
     async def infer(
         self, model: str, arrays: Arrays, outputs: Sequence[str], *, request_id: str
@@ -50,11 +51,16 @@ class TritonStream:
         finally:
             stream.cancel()
 
+    async def close(self) -> None:
+        """Disconnect, in the event loop in which it was used."""
+        if self._channel is not None:
+            await self._channel.close()
+
     def _connected(self) -> Any:
         if self._stub is None:
             address = os.environ.get(OWN_GRPC, DEFAULT_ADDRESS)
-            channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
-            self._stub = GRPCInferenceServiceStub(channel)
+            self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+            self._stub = GRPCInferenceServiceStub(self._channel)
         return self._stub
 
 

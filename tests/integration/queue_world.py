@@ -72,8 +72,12 @@ class World:
         self.turns = turns
         self._record(turns)
         queue = Queue(turns, LIMITS, LIMITS, {})
-        self.model = Model(Gate("demo", KEY), language, queue, Engine(engine, TritonStream().infer))
+        self._triton = TritonStream()
+        self.model = Model(Gate("demo", KEY), language, queue, Engine(engine, self._triton.infer))
         self._numbers = count(1)
+
+    async def close(self) -> None:
+        await self._triton.close()
 
     def _record(self, turns: Turns) -> None:
         decide = turns.scheduler.decide

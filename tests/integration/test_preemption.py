@@ -38,9 +38,17 @@ def language():
 
 
 @pytest.fixture
-def world_of(stack, language, monkeypatch):
+async def world_of(stack, language, monkeypatch):
     use(monkeypatch, stack)
-    return lambda places, **policy: World(language, policy_of(places, **policy))
+    worlds = []
+
+    def make(places, **policy):
+        worlds.append(World(language, policy_of(places, **policy)))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        await world.close()
 
 
 async def disturbed(world, call, *, after=20):

@@ -50,6 +50,7 @@ async def test_both_decide_alike(stack, monkeypatch):
     for asked in PEOPLE:
         await submit(asked)
     told = await asyncio.gather(*tasks)
+    await world.close()
     assert [one.error for one in told] == [None] * len(tasks)
 
     real = [(decision.act, decision.entry.job.id) for decision in world.decisions]

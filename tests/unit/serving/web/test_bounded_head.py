@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import pytest_asyncio
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
@@ -27,7 +28,11 @@ async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-@pytest.fixture(scope="module")
+# A loop of its own: gRPC may leave the numbers of sockets that it closed in the one of all tests.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def port() -> AsyncIterator[int]:
     config = uvicorn.Config(
         echo, http=BoundedHead, ws="none", lifespan="off", log_config=None, port=0
