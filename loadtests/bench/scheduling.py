@@ -85,7 +85,12 @@ def main() -> None:
 
 def _stack(path: Path, order: str) -> AbstractContextManager[BenchStack]:
     # No place is reserved for people: what is measured is preemption alone.
-    variables = {"TRITON_SCHEDULING": order, "TRITON_MAX_INFLIGHT": str(PLACES)}
+    # By order of arrival they wait for long: longer than a gateway would let them otherwise.
+    variables = {
+        "TRITON_SCHEDULING": order,
+        "TRITON_MAX_INFLIGHT": str(PLACES),
+        "TRITON_QUEUE_TIMEOUTS_S": "interactive=600",
+    }
     return bench_stack(path, FOLDER / order, **variables)
 
 

@@ -28,7 +28,7 @@ IS_FULL = os.environ.get("CONCH_TEST_SCALE") == "full"
 ROUNDS, CLIENTS = (6, 5) if IS_FULL else (1, 2)
 STORES = ("redis", "postgres", "control-plane")
 WORKERS = ("gateway", "gateway-1")
-BETWEEN_KILLS = 15 if IS_FULL else 8  # requests that end
+BETWEEN_KILLS = 15 if IS_FULL else 5  # requests that end
 BACK_S, SETTLED_S = 20.0, 20.0
 TOLD_S = 2.0  # after an answer, until what it used is stored for sure
 BUSY = {"requests_per_minute": 1_000_000, "concurrent_requests": 1_000}

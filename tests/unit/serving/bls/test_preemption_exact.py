@@ -27,8 +27,8 @@ from serving.contract.calls import Call, Sampling, SequenceState
 from serving.contract.grant import Grant, sign
 
 IS_FULL = os.environ.get("CONCH_TEST_SCALE") == "full"
-SECONDS = 60.0 if IS_FULL else 4.0
-LEAST_SCHEDULES = 200  # on a slow machine; an idle one gets to ten times as many
+SECONDS = 60.0 if IS_FULL else 2.5
+LEAST_SCHEDULES = 100  # on a slow machine; an idle one gets to ten times as many
 SCHEDULES_A_CALL = 8
 KEY = b"k" * 32
 log = logging.getLogger(__name__)
