@@ -2,12 +2,15 @@
 
 from loadtests.settings import RefusedLoad
 from loadtests.simulation.engine_model import EngineModel
-from serving.bls.scheduling.policy import ClassRules, Order, Policy
-
-# The defaults of the BLS model.
-QUEUE_TIMEOUTS_S = {"interactive": 60, "standard": 300, "agent": 1800, "batch": 86400}
-MAX_WAITING = 1024
-HELD_SHARE = 0.25
+from serving.bls.scheduling.policy import (
+    HELD_PERCENT,
+    MAX_WAITING,
+    QUEUE_TIMEOUTS_S,
+    UNRESUMABLE_PERCENT,
+    ClassRules,
+    Order,
+    Policy,
+)
 
 
 def policy_of(model: EngineModel, order: Order, *, places: int, floor: int = 0) -> Policy:
@@ -20,9 +23,9 @@ def policy_of(model: EngineModel, order: Order, *, places: int, floor: int = 0) 
             places=places,
             tokens=model.kv_tokens,
             classes=tuple(_rules(places, name, floor) for name in QUEUE_TIMEOUTS_S),
-            unresumable=max(1, places // 2),
+            unresumable=max(1, places * UNRESUMABLE_PERCENT // 100),
             order=order,
-            held_tokens=int(model.kv_tokens * HELD_SHARE),
+            held_tokens=model.kv_tokens * HELD_PERCENT // 100,
         )
     except ValueError as error:
         raise RefusedLoad(f"--places {places} --floor {floor}: {error}") from None

@@ -7,13 +7,19 @@ from serving.adapters.python_backend import ModelConfig, load_error, log_excepti
 from serving.bls.queue import Queue
 from serving.bls.queue_metrics import QueueMetrics
 from serving.bls.scheduling.classes import RANKS
-from serving.bls.scheduling.policy import ClassRules, Order, Policy
+from serving.bls.scheduling.policy import (
+    HELD_PERCENT,
+    MAX_WAITING,
+    QUEUE_TIMEOUTS_S,
+    UNRESUMABLE_PERCENT,
+    ClassRules,
+    Order,
+    Policy,
+)
 from serving.bls.scheduling.timeouts import TimeLimits
 from serving.bls.turns import Turns
 
 UNLIMITED = 1 << 40
-# Interactive requests are worth nothing later; batch work has all day.
-QUEUE_TIMEOUTS_S = {"interactive": 60, "standard": 300, "agent": 1800, "batch": 86400}
 CAP_S = 86400
 
 
@@ -40,11 +46,13 @@ def _policy(config: ModelConfig) -> Policy:
             places=places,
             tokens=tokens,
             classes=_rules(config, places),
-            unresumable=max(1, places * config.number("unresumable_percent", 50) // 100),
+            unresumable=max(
+                1, places * config.number("unresumable_percent", UNRESUMABLE_PERCENT) // 100
+            ),
             order=Order(config.text("scheduling", Order.PREEMPT)),
             aging_s=config.number("aging_s", 30),
             min_run_s=config.number("min_run_ms", 100) / 1e3,
-            held_tokens=0 if tokens == UNLIMITED else tokens // 4,
+            held_tokens=0 if tokens == UNLIMITED else tokens * HELD_PERCENT // 100,
             program_idle_s=config.number("program_idle_s", 30),
             max_paused_s=config.number("max_paused_s", 3600),
         )
@@ -60,7 +68,7 @@ def _own_share(config: ModelConfig, number: int) -> int:
 def _rules(config: ModelConfig, places: int) -> tuple[ClassRules, ...]:
     floors, shares = _named(config, "class_floors", RANKS), _named(config, "class_shares", RANKS)
     timeouts_s = QUEUE_TIMEOUTS_S | _named(config, "queue_timeouts_s", RANKS)
-    max_waiting = _own_share(config, config.number("max_waiting", 1024))
+    max_waiting = _own_share(config, config.number("max_waiting", MAX_WAITING))
     return tuple(
         ClassRules(
             floor=int(floors.get(name, 0)) // config.instances,

@@ -5,6 +5,13 @@ from enum import StrEnum
 
 from serving.bls.scheduling.classes import RANKS
 
+# What a BLS model goes by where it is not told.
+MAX_WAITING = 1024
+# Interactive requests are worth nothing later; batch work has all day.
+QUEUE_TIMEOUTS_S = {"interactive": 60, "standard": 300, "agent": 1800, "batch": 86400}
+UNRESUMABLE_PERCENT = 50
+HELD_PERCENT = 25  # of the tokens, for programs
+
 
 class Order(StrEnum):
     """FIFO knows no classes and no tenants; PRIORITY waits its turn; PREEMPT does not always."""
