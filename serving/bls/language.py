@@ -143,8 +143,9 @@ class Language:
             )
         if not call.messages:
             raise InvalidRequest("'messages' is empty", param="messages")
-        messages = [plain(message) for message in call.messages]
-        return self.tokenizer.encode(self.template.render(messages, call.tools), has_template=True)
+        messages = [self.tokenizer.without_special(plain(message)) for message in call.messages]
+        tools = self.tokenizer.without_special(list(call.tools)) if call.tools else None
+        return self.tokenizer.encode(self.template.render(messages, tools), has_template=True)
 
     def _check_ids(self, ids: list[int]) -> None:
         size = self.tokenizer.vocab_size

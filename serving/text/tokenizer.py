@@ -1,9 +1,10 @@
 """A model's tokenizer: `tokenizer.json` of its folder, or made from a GGUF file's vocabulary."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer as HfTokenizer
 from tokenizers import pre_tokenizers
@@ -13,6 +14,10 @@ from serving.text.model_files import folder_of, is_gguf
 
 # How SentencePiece writes a byte that no piece covers.
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+def _parted(special: re.Match[str]) -> str:
+    return f"{special[0][0]} {special[0][1:]}"
 
 
 class Tokenizer:
@@ -46,6 +51,20 @@ class Tokenizer:
         hidden = (token_id for text, token_id in self._special.items() if text not in texts)
         return Tokenizer(self._tokenizer, frozenset(hidden))
 
+    def without_special(self, value: Any) -> Any:
+        """A JSON `value` in whose texts no special token is one any more: a space stands within.
+
+        What a client writes must not end its turn and begin another.
+        """
+        if self._special_texts is None:
+            return value
+        if isinstance(value, str):
+            return self._special_texts.sub(_parted, value)
+        if isinstance(value, Mapping):
+            names = map(self.without_special, value)
+            return dict(zip(names, map(self.without_special, value.values()), strict=True))
+        return [self.without_special(v) for v in value] if isinstance(value, list) else value
+
     @property
     def vocab_size(self) -> int:
         return int(self._tokenizer.get_vocab_size())
@@ -77,6 +96,12 @@ class Tokenizer:
     def _special(self) -> dict[str, int]:
         tokens = self._tokenizer.get_added_tokens_decoder().items()
         return {token.content: token_id for token_id, token in tokens if token.special}
+
+    @cached_property
+    def _special_texts(self) -> re.Pattern[str] | None:
+        # The longest first: one may begin as another does.
+        texts = sorted((text for text in self._special if len(text) > 1), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, texts))) if texts else None
 
     @cached_property
     def _is_byte_level(self) -> bool:
