@@ -9,13 +9,12 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from gateway.api.body import read_object
-from gateway.api.scheduling import scheduled
+from gateway.api.scheduling import scheduled, session_of
 from gateway.ask import Ask
 from gateway.gate import Gate
 from gateway.settings import GatewaySettings
 from serving.contract.errors import Cancelled
 from serving.contract.task_errors import bare_errors
-from serving.contract.wire import MAX_SESSION
 from serving.identity.addresses import client_address, networks_of
 from serving.identity.identify import Credentials
 
@@ -40,8 +39,8 @@ class HttpCaller:
             self.scope, self.receive, self.gate, self.credentials.address
         )
         ask = self.ask_of(body, self.gate.settings)
-        session = (self._said("x-session-id") or "")[:MAX_SESSION] or None
-        return scheduled(replace(ask, prompt_bytes=size, session=session), self._said)
+        ask = replace(ask, prompt_bytes=size, session=session_of(self._said))
+        return scheduled(ask, self._said)
 
     def _said(self, header: str) -> str | None:
         value = next(_values(self.scope, header.encode()), b"")

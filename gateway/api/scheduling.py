@@ -9,11 +9,13 @@ from gateway.ask import Ask
 from serving.contract.calls import Call, Timeouts
 from serving.contract.errors import InvalidRequest
 from serving.contract.grant import CLASSES
+from serving.contract.wire import MAX_SESSION
 
 # The value of a header (or of metadata) by its name in lower case; None where it is not there.
 Said = Callable[[str], str | None]
 
 PRIORITY = "X-Priority"
+SESSION = "X-Session-Id"
 TOTAL = "X-Timeout-Ms"
 TTFT = "X-TTFT-Timeout-Ms"
 IDLE = "X-Idle-Timeout-Ms"
@@ -34,6 +36,17 @@ def scheduled(ask: Ask, said: Said) -> Ask:
     if wanted == Call():
         return ask
     return replace(ask, calls=tuple(_filled(call, wanted) for call in ask.calls))
+
+
+def session_of(said: Said) -> str | None:
+    """The session that is named beside a request. Raises InvalidRequest."""
+    session = said(SESSION.lower()) or None
+    if session is not None and len(session) > MAX_SESSION:
+        # Cut off, two sessions could be one.
+        raise InvalidRequest(
+            f"'{SESSION}' has {len(session)} characters, it can have {MAX_SESSION}", param=SESSION
+        )
+    return session
 
 
 def _filled(call: Call, wanted: Call) -> Call:

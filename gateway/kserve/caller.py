@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from gateway.api.scheduling import scheduled
+from gateway.api.scheduling import scheduled, session_of
 from gateway.ask import Ask
 from gateway.kserve.ask import ask_of
 from gateway.kserve.replies import Replies
@@ -35,7 +35,7 @@ class GrpcCaller:
         self.request = await self._receive()
         ask = ask_of(self.request, self._settings, is_unary=self._rpc.is_unary)
         if not ask.session:
-            ask = replace(ask, session=self._rpc.session)
+            ask = replace(ask, session=session_of(self._rpc.said))
         return scheduled(ask, self._rpc.said)
 
     def replies_to(self, call: Call, version: str) -> Replies:

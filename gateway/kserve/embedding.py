@@ -5,6 +5,7 @@ from typing import Any
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import np_to_triton_dtype
 
+from gateway.api.scheduling import session_of
 from gateway.ask import Ask
 from gateway.embed import Embeddings, calls_of, embeddings
 from gateway.gate import Gate
@@ -41,7 +42,7 @@ class _Caller(GrpcCaller):
 
     async def read(self) -> Ask:
         self.request = await self._receive()
-        return ask_of(self.request, self._rpc.session)
+        return ask_of(self.request, session_of(self._rpc.said))
 
 
 def ask_of(request: Any, session: str | None = None) -> Ask:

@@ -12,7 +12,6 @@ from google.protobuf.message import DecodeError
 from gateway.settings import GatewaySettings
 from serving.contract.errors import Cancelled, InvalidRequest, Unavailable
 from serving.contract.task_errors import bare_errors
-from serving.contract.wire import MAX_SESSION
 from serving.identity.addresses import client_address, networks_of
 from serving.identity.identify import Credentials
 
@@ -36,11 +35,6 @@ class Rpc:
         trusted = networks_of(self._settings.trusted_proxies)
         address = client_address(self._peer(), self._sent("x-forwarded-for"), trusted)
         return Credentials(None if authorization is None else authorization.encode(), address)
-
-    @property
-    def session(self) -> str | None:
-        """The conversation that the client says all its requests are in."""
-        return (self.said("x-session-id") or "")[:MAX_SESSION] or None
 
     def said(self, name: str) -> str | None:
         """The first metadata of that name, for all requests of the call."""

@@ -32,8 +32,10 @@ PLACES = 8
 AGENTS = 4 * PLACES
 AGENT_TOKENS = (64, 448)  # of different lengths, or they would all end at the same moments
 PEOPLE_PER_S, PERSON_TOKENS = 5.0, 16
-ROUNDS, PEOPLE, ALONE = 4, 80, 20
-WARM_UP_S = 5.0
+ROUNDS, PEOPLE, ALONE = 3, 100, 25
+# Both orders have to serve the same mix while their tokens are counted, and by order of arrival
+# the first person is served only after those agents that came before.
+WARM_UP_S = 30.0
 PROMPT_TOKENS = 64
 COUNTED = ("preemptions", "resumes", "resent_tokens")
 
@@ -115,13 +117,14 @@ async def _round(stack: BenchStack, number: int, felt: Felt) -> None:
     made = Made()
     felt.alone_s += await asyncio.gather(*await _people(person, ALONE, made, number))
     agents = [asyncio.create_task(_agent(agent, number, each, made)) for each in range(AGENTS)]
-    await asyncio.sleep(WARM_UP_S)
+    early = await _people(person, int(WARM_UP_S * PEOPLE_PER_S), made, 2 * ROUNDS + number)
     made.open()
     people = await _people(person, PEOPLE, made, ROUNDS + number)
     felt.tokens_per_s.append(made.close())
     for task in agents:
         task.cancel()
     await asyncio.gather(*agents, return_exceptions=True)
+    await asyncio.gather(*early)
     felt.among_s += await asyncio.gather(*people)
 
 

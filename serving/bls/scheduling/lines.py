@@ -120,7 +120,8 @@ class Lines:
         return min(first, key=self.place, default=None)
 
     def _aged(self, lines: list[Line], room: Room, now_s: float) -> Entry | None:
-        """Who has waited for too long for its class, when it is the turn of such a one.
+        """The first of a line in which one has waited too long for its class, when it is the turn
+        of such a one. Age counts between classes; within theirs, tenants share fairly all the same.
 
         No more of them are in the engine at a time than one in so many places: they are spared.
         """
@@ -128,15 +129,15 @@ class Lines:
         is_their_turn = self._since_aged + 1 >= every
         if self._is_fifo or not is_their_turn or room.aged >= max(1, self._policy.places // every):
             return None
-        oldest = [entry for line in lines if (entry := line.oldest()) is not None]
-        aged = [entry for entry in oldest if self._is_due(entry, now_s)]
-        if not aged:
-            return None
-        entry = min(aged, key=lambda each: each.since_s)
-        entry.is_aged = True
+        due = [line for line in lines if self._is_due(line.oldest(), now_s)]
+        entry = min(due, key=_oldest_s).first() if due else None
+        if entry is not None:
+            entry.is_aged = True
         return entry
 
-    def _is_due(self, entry: Entry, now_s: float) -> bool:
+    def _is_due(self, entry: Entry | None, now_s: float) -> bool:
+        if entry is None:
+            return False
         return entry.job.rank > 0 and now_s - entry.since_s > self._policy.aging_s * entry.job.rank
 
     def _rank(self, entry: Entry) -> int:
@@ -152,6 +153,12 @@ class Lines:
         if self._is_fifo:
             return self.interactive
         return self._lines[entry.job.rank, is_capped(entry)]
+
+
+def _oldest_s(line: Line) -> float:
+    oldest = line.oldest()
+    assert oldest is not None
+    return oldest.since_s
 
 
 def _turn(entry: Entry) -> int:

@@ -41,6 +41,12 @@ async def refused(world: World, **body: str) -> dict[str, str]:
     return error
 
 
+async def test_a_session_that_is_too_long_is_refused(world: World):
+    assert (await called(world, x_session_id="s" * 256)).session is not None
+    error = await refused(world, x_session_id="s" * 257)
+    assert (error["param"], error["code"]) == ("X-Session-Id", "invalid_request")
+
+
 @pytest.mark.parametrize("name", CLASSES)
 async def test_the_header_names_the_class(world: World, name: str):
     assert (await called(world, x_priority=name)).priority == name

@@ -35,6 +35,16 @@ def test_the_longest_wait_is_served_first_among_the_aged():
     assert aged == [batch, agent]
 
 
+def test_the_aged_of_a_class_are_shared_fairly_between_its_tenants():
+    desk = Desk(places=1, aging_s=1.0, aged_every=2)
+    desk.submit("interactive", tenant="busy")
+    flood = desk.submit_many(6, "batch", tenant="flood")
+    other = desk.submit_many(6, "batch", tenant="other")
+    desk.now_s = 100.0
+    aged = [entry for entry in served(desk, 12) if entry in (*flood, *other)]
+    assert [entry.job.tenant for entry in aged[:6]] == ["flood", "other"] * 3
+
+
 def test_every_class_above_makes_the_wait_longer():
     desk = Desk(places=1, aging_s=10.0, aged_every=1)
     desk.submit("interactive", tenant="busy")
