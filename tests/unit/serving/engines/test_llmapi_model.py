@@ -100,7 +100,7 @@ def test_a_stop_sequence_of_several_tokens_ends_the_request(engine):
     asked = engine.ask(stop_words_list=word_list([[12, 13]]), request_output_len=50, streaming=True)
     assert asked.tokens == [[11], [12], [13]]
     # The last response goes out before the library is told.
-    until(lambda: engine.llm.results[0].is_aborted)
+    until(lambda: engine.llm.results[0].is_aborted, within_s=5.0)
 
 
 @pytest.mark.parametrize("words", [{"end_id": 12}, {"stop_words_list": word_list([[12]])}])
