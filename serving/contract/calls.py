@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from serving.contract.guardrails import Verdict
 from serving.contract.tools import Choice, Tool, ToolCallDelta
 
 Message = Mapping[str, Any]
@@ -16,6 +17,7 @@ class FinishReason(StrEnum):
     STOP = "stop"
     LENGTH = "length"
     TOOL_CALLS = "tool_calls"  # it stopped, and has made a whole call or more
+    CONTENT_FILTER = "content_filter"  # a guardrail ended it
     CANCELLED = "cancelled"
     ERROR = "error"
 
@@ -74,6 +76,7 @@ class Call:
     signed statement of what it may do; None: no more than anybody. `priority` is the class it asks
     for; None: standard. `session` ties the calls of one conversation or agent run together.
     `tools` are those that the model may call, and `tool_choice` whether; None: as it likes.
+    `guardrails` is the policy that the grant names, where it is not one that every model knows.
     """
 
     text: str | None = None
@@ -95,6 +98,7 @@ class Call:
     has_engine_times: bool = False
     has_token_counts: bool = False
     grant: str | None = field(default=None, repr=False)
+    guardrails: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +143,9 @@ class Chunk:
     """A piece of an answer. A sequence's last has all the fields from `finish_reason` on.
 
     With a grant some before it have `usage` too: what the sequence has used so far, or `state`:
-    that it waits again, or goes on. They may have no text. `reasoning` is what the model thinks
-    before it answers; it and the text of calls are no part of `text`.
+    that it waits again, or goes on, or `verdicts`: what guardrails found since the last. They may
+    have no text. `reasoning` is what the model thinks before it answers; it and the text of calls
+    are no part of `text`.
     """
 
     index: int = 0
@@ -154,3 +159,15 @@ class Chunk:
     state: SequenceState | None = None
     reasoning: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def is_notice(self) -> bool:
+        """Whether it only tells of a state or of verdicts, and has nothing of the answer."""
+        return (self.state is not None or bool(self.verdicts)) and not (
+            self.text
+            or self.reasoning
+            or self.tool_calls
+            or self.logprobs
+            or self.finish_reason is not None
+        )

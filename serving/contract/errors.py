@@ -7,8 +7,11 @@ ConchError
 │   ├── UnfitAdapter              400  an adapter that was not made for the engine
 │   └── PayloadTooLarge           413  more bytes than the service accepts
 ├── Unauthenticated               401  no credentials, or ones that are not (or no longer) good
+├── Blocked                       400  a guardrail lets this text or call not through
 ├── Forbidden                     403  known, but not allowed to do this
 ├── BadGrant                      403  a grant that is forged, expired or used before
+├── ApprovalDenied                403  a person has denied a call that has a result all the same
+├── ApprovalPending               409  a call has a result, and nobody has approved it
 ├── NotFound                      404  no such thing, or one that the caller may not see
 ├── Conflict                      409  it exists already, or has changed in between
 ├── ModelNotFound                 404  no such model is deployed
@@ -93,6 +96,13 @@ class Unauthenticated(ConchError):
     status = 401
 
 
+class Blocked(ConchError):
+    """A guardrail of the policy in force lets it not through; says which check, where it may."""
+
+    code = "blocked"
+    status = 400
+
+
 class Forbidden(ConchError):
     """Who calls is known, but may not do this; names the permission or the bound it lacks."""
 
@@ -104,6 +114,20 @@ class BadGrant(ConchError):
     """The grant of a request is forged, malformed, expired, for another request or used before."""
 
     code = "bad_grant"
+    status = 403
+
+
+class ApprovalPending(ConchError):
+    """A call that needs a person's approval has a result, and no approval (yet, or any more)."""
+
+    code = "approval_pending"
+    status = 409
+
+
+class ApprovalDenied(ConchError):
+    """A person has denied a call that has a result all the same."""
+
+    code = "approval_denied"
     status = 403
 
 

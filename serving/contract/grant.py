@@ -8,11 +8,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from serving.contract.errors import BadGrant
+from serving.contract.tool_runs import NOTHING, ToolRun
 
 # Highest first.
 CLASSES = ("interactive", "standard", "agent", "batch")
@@ -24,7 +26,8 @@ ANONYMOUS = "anonymous"
 class Grant:
     """None for `adapters` or `tools`: all of them. `expires_at` is Unix time, in seconds.
 
-    `request_id` is the id of the Triton request that carries it.
+    `request_id` is the id of the Triton request that carries it. `guardrails` is the reference of
+    the policy in force; empty: the default one. `run` is what is known of its calls of tools.
     """
 
     request_id: str
@@ -36,6 +39,8 @@ class Grant:
     adapters: tuple[str, ...] | None = ()
     tools: tuple[str, ...] | None = ()
     can_control: bool = False
+    guardrails: str = ""
+    run: ToolRun = NOTHING
 
 
 DEFAULT_LIFETIME_S = 30.0
@@ -47,7 +52,7 @@ def anonymous(request_id: str, model: str) -> Grant:
 
 
 def sign(grant: Grant, key: bytes) -> str:
-    payload = _encode(orjson.dumps(asdict(grant)))
+    payload = _encode(orjson.dumps(grant))
     return f"{payload}.{_signature(payload, key)}"
 
 
@@ -66,9 +71,15 @@ def _parsed(payload: str) -> Grant:
     try:
         fields = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         lists = {name: _tuple(fields[name]) for name in ("adapters", "tools")}
-        return Grant(**(fields | lists))
+        return Grant(**(fields | lists | {"run": _run(fields.get("run"))}))
     except (ValueError, TypeError, KeyError, binascii.Error) as error:
         raise BadGrant("the grant's payload is not of this version") from error
+
+
+def _run(fields: dict[str, Any] | None) -> ToolRun:
+    if fields is None:
+        return NOTHING
+    return ToolRun(**(fields | {"approved": tuple(fields["approved"])}))
 
 
 def _tuple(values: list[str] | None) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from serving.contract.guardrails import GuardrailPolicy
 from serving.contract.permissions import Role
 
 
@@ -75,18 +76,24 @@ FREE = Price()
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A team. `model_limits` bound what it may use of one model."""
+    """A team. `model_limits` bound what it may use of one model.
+
+    `guardrails` is the id of the policy that its texts are checked by; None: the settings' own.
+    """
 
     id: str
     name: str
     is_active: bool = True
     limits: Limits = NO_LIMITS
     model_limits: Mapping[str, Limits] = field(default_factory=dict)
+    guardrails: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A piece of work of a tenant; `id` is `<tenant>/<slug>`. None: what the settings say."""
+    """A piece of work of a tenant; `id` is `<tenant>/<slug>`. None: what the settings say, and for
+    `guardrails` its tenant before them.
+    """
 
     id: str
     tenant: str
@@ -95,6 +102,7 @@ class Project:
     limits: Limits = NO_LIMITS
     log_privacy: LogPrivacy | None = None
     retention_days: int | None = None
+    guardrails: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +216,10 @@ class Settings:
     allowance_requests_per_minute: int = 60
     warn_at_percent: tuple[int, ...] = (80, 100)
     adapter_rules: tuple[AdapterRule, ...] = ()
+    guardrails: str = "default"
 
 
-Document = Tenant | Project | Key | User | Issuer | Model | Settings
+Document = Tenant | Project | Key | User | Issuer | Model | Settings | GuardrailPolicy
 
 KINDS: dict[str, type[Document]] = {
     "tenant": Tenant,
@@ -220,6 +229,7 @@ KINDS: dict[str, type[Document]] = {
     "issuer": Issuer,
     "model": Model,
     "settings": Settings,
+    "guardrails": GuardrailPolicy,
 }
 
 

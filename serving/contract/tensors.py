@@ -108,7 +108,7 @@ BLS_INPUTS: tuple[Tensor, ...] = (
     # Conch's own
     Tensor("input_ids", "INT32", (-1,)),
     *_singles("STRING", "messages", "response_format", "grant", "adapter", "control"),
-    *_singles("STRING", "tools", "tool_choice"),
+    *_singles("STRING", "tools", "tool_choice", "guardrails"),
     *_singles("STRING", "priority", "session"),
     *_singles("INT32", "deadline_ms", "timeout_ms", "ttft_timeout_ms", "idle_timeout_ms"),
 )
@@ -122,7 +122,7 @@ BLS_OUTPUTS: tuple[Tensor, ...] = (
     *_singles("INT32", "num_input_tokens", "num_output_tokens"),
     # Conch's own: JSON, each absent where it has nothing to say
     *_singles("STRING", "logprobs", "finish_reason", "usage", "timings", "control", "state"),
-    *_singles("STRING", "reasoning", "tool_calls"),
+    *_singles("STRING", "reasoning", "tool_calls", "verdicts"),
 )
 
 # The classic ensemble: names of NVIDIA's preprocessing and postprocessing models.
@@ -159,6 +159,18 @@ ENSEMBLE_INPUTS: tuple[Tensor, ...] = (
 )
 
 ENSEMBLE_OUTPUTS: tuple[Tensor, ...] = (Tensor("text_output", "STRING", (-1,)),)
+
+# What guardrails say of texts, [n] each: a model that every base model shares.
+GUARD_INPUTS: tuple[Tensor, ...] = (
+    Tensor("text", "STRING", (-1,), is_optional=False, is_ragged=True),
+    Tensor("stage", "STRING"),  # of all of them; absent: input
+    Tensor("policy", "STRING"),  # JSON; absent: the default one
+)
+
+GUARD_OUTPUTS: tuple[Tensor, ...] = (
+    Tensor("verdicts", "STRING", (-1,)),  # JSON, a list for each text
+    Tensor("redacted", "STRING", (-1,)),
+)
 
 # Texts to unit vectors: a model that every base model shares.
 EMBEDDING_INPUTS: tuple[Tensor, ...] = (

@@ -1,7 +1,12 @@
 """The usage event: what is known of one request when it is over. Every request ends in one."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from serving.contract.guardrails import STRENGTH, Verdict
+
+MOST_VERDICTS = 32  # of one event
 
 
 class Status(StrEnum):
@@ -23,7 +28,7 @@ class UsageEvent:
     """One request. `id` is the gateway's own and unique; `request_id` may be the client's.
 
     Times are Unix seconds and milliseconds, money is nanodollars. `reason` is the code of the error
-    that ended it.
+    that ended it. `verdicts` are at most MOST_VERDICTS of its guardrails', the gravest first.
     """
 
     id: str
@@ -47,3 +52,9 @@ class UsageEvent:
     cost_nusd: int = 0
     ttft_ms: float | None = None
     latency_ms: float | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+
+def gravest(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """As many as one event holds, the strongest actions first."""
+    return tuple(sorted(verdicts, key=lambda each: -STRENGTH[each.action])[:MOST_VERDICTS])

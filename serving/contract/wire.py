@@ -27,6 +27,7 @@ from serving.contract.calls import (
 )
 from serving.contract.errors import InvalidRequest, UnsupportedParameter
 from serving.contract.grant import CLASSES
+from serving.contract.guardrails import verdicts_of
 from serving.contract.tools import (
     Choice,
     choice_object,
@@ -127,7 +128,7 @@ def _encode_options(call: Call) -> dict[str, Array]:
         arrays["tools"] = single("STRING", orjson.dumps(call.tools))
     if call.tool_choice is not None:
         arrays["tool_choice"] = single("STRING", orjson.dumps(choice_object(call.tool_choice)))
-    for name in ("adapter", "grant", "priority", "session"):
+    for name in ("adapter", "grant", "priority", "session", "guardrails"):
         if (text := getattr(call, name)) is not None:
             arrays[name] = single("STRING", text)
     for name, milliseconds in _milliseconds(call).items():
@@ -179,6 +180,7 @@ def decode_call(arrays: Arrays) -> Call:
         has_token_counts=_flag(arrays, "return_num_input_tokens")
         or _flag(arrays, "return_num_output_tokens"),
         grant=_scalar(arrays, "grant", _text),
+        guardrails=_scalar(arrays, "guardrails", _text),
     )
 
 
@@ -251,18 +253,32 @@ def _choice(arrays: Arrays) -> Choice | None:
 
 
 def guide_of(response_format: Any) -> Guide | None:
-    """The grammar that OpenAI's `response_format` object means; None for plain text."""
+    """The grammar that a `response_format` object means; None for plain text."""
     match response_format:
         case {"type": "text"}:
             return None
         case {"type": "json_object"}:
             return Guide("json")
-        case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
-            return Guide("json_schema", orjson.dumps(schema).decode())
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema), **more}}:
+            return Guide(_schema_kind(more), orjson.dumps(schema).decode())
+        case {"type": "regex", "regex": str(pattern)}:
+            return Guide("regex", pattern)
+        case {"type": "grammar", "grammar": str(grammar)}:
+            return Guide("ebnf_grammar", grammar)
+        case {"type": "choice", "choice": list(texts)}:
+            return Guide("choice", orjson.dumps(texts).decode())
     raise InvalidRequest(
-        "'response_format' must have type text, json_object or json_schema with json_schema.schema",
+        "'response_format' must have type text, json_object, json_schema with json_schema.schema, "
+        "regex, grammar or choice with a field of the same name",
         param="response_format",
     )
+
+
+def _schema_kind(options: Mapping[Any, Any]) -> str:
+    is_strict = options.get("strict")
+    if not isinstance(is_strict, bool | None):
+        raise InvalidRequest("'json_schema.strict' must be true or false", param="response_format")
+    return "strict_json_schema" if is_strict else "json_schema"
 
 
 def _messages(arrays: Arrays) -> tuple[dict[str, Any], ...] | None:
@@ -334,6 +350,8 @@ def encode_chunk(chunk: Chunk, call: Call) -> dict[str, Array]:
         arrays["reasoning"] = single("STRING", chunk.reasoning)
     if chunk.tool_calls:
         arrays["tool_calls"] = single("STRING", orjson.dumps(delta_objects(chunk.tool_calls)))
+    if chunk.verdicts:
+        arrays["verdicts"] = single("STRING", orjson.dumps([asdict(v) for v in chunk.verdicts]))
     for name, value in (("usage", chunk.usage), ("timings", chunk.timings)):
         if value is not None:
             arrays[name] = single("STRING", orjson.dumps(asdict(value)))
@@ -378,6 +396,7 @@ def decode_chunk(arrays: Arrays) -> Chunk:
         state=None if state is None else SequenceState(state),
         reasoning=_scalar(arrays, "reasoning", _text) or "",
         tool_calls=deltas_of(_json(arrays, "tool_calls")),
+        verdicts=verdicts_of(_json(arrays, "verdicts")),
     )
 
 

@@ -21,6 +21,7 @@ from serving.contract.calls import (
     Usage,
 )
 from serving.contract.errors import InvalidRequest, UnsupportedParameter
+from serving.contract.guardrails import Action, Stage, Verdict
 from serving.contract.tensors import BLS_INPUTS, BLS_OUTPUTS, TIMING_OUTPUTS
 from serving.contract.tools import NamedTool, ToolCallDelta, ToolChoice
 from serving.contract.wire import decode_call, decode_chunk, encode_call, encode_chunk, guide_of
@@ -164,6 +165,7 @@ def test_every_declared_output_is_sent_to_whom_asks_for_all():
         cum_logprob=-0.5,
         reasoning="hm",
         tool_calls=(ToolCallDelta(0, "call_1", "get", "{}"),),
+        verdicts=(Verdict("words", Stage.OUTPUT, Action.FLAG),),
     )
     arrays = encode_chunk(last, Call(n=2, has_engine_times=True, has_token_counts=True))
     assert arrays.keys() == {tensor.name for tensor in BLS_OUTPUTS} - {"control", "state"}

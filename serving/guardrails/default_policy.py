@@ -1,0 +1,26 @@
+"""The policies that need nobody to write them: `default`, and `off`."""
+
+from serving.contract.guardrails import (
+    UNTRUSTED,
+    Action,
+    Check,
+    CheckKind,
+    GuardrailPolicy,
+    Stage,
+)
+
+# On, mild, explained: plain attacks are refused, what is doubtful is noted, and instructions that
+# hide in texts of others are taken out. It looks at no answer, so it holds none back.
+DEFAULT = GuardrailPolicy(
+    id="default",
+    checks=(
+        Check(CheckKind.INJECTION, Action.BLOCK, (Stage.INPUT,), threshold=0.9),
+        Check(CheckKind.INJECTION, Action.FLAG, (Stage.INPUT,)),
+        Check(CheckKind.INJECTION, Action.REDACT, UNTRUSTED),
+        Check(CheckKind.CLASSIFIER, Action.BLOCK, (Stage.INPUT, *UNTRUSTED), threshold=0.97),
+        Check(CheckKind.CLASSIFIER, Action.FLAG, (Stage.INPUT, *UNTRUSTED)),
+        Check(CheckKind.SECRETS, Action.FLAG, (Stage.INPUT, *UNTRUSTED)),
+    ),
+)
+OFF = GuardrailPolicy(id="off", is_spotlit=False)
+BUILT_IN = {policy.id: policy for policy in (DEFAULT, OFF)}
