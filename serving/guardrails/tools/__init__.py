@@ -1,0 +1,1 @@
+"""Checks of calls of tools: which tool, with which arguments, how often, after what. Pure."""
