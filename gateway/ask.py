@@ -16,7 +16,8 @@ class Ask:
     the client's own words for whom it asks and in which conversation; the stage `tie` makes the
     latter the calls' `session`. `service_tier` is the one it asks for, if any, and the stage
     `prioritize` makes the calls' `priority` the class that is used. `is_one_call`: of the calls of
-    tools in an answer it wants the first only.
+    tools in an answer it wants the first only. `has_functions`: it knows calls by their older name,
+    `function_call`.
     """
 
     model: str
@@ -30,6 +31,7 @@ class Ask:
     is_streamed: bool = False
     has_usage_event: bool = False
     is_one_call: bool = False
+    has_functions: bool = False
 
     @property
     def has_logprobs(self) -> bool:

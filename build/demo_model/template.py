@@ -21,7 +21,8 @@ CHAT_TEMPLATE = r"""{%- macro call_text(call) -%}
 {{- '\n{"name":"' + function['name'] + '","description":' -}}
 {{- (function['description'] or '') | tojson -}}{{- ',"parameters":{' -}}
 {%- for name, schema in (parameters['properties'] or {}).items() -%}
-{{- '"' + name + '":"' + (schema['type'] or 'string') + '"' + (',' if not loop.last else '') -}}
+{%- set type = schema['type'] if schema['type'] is string else 'string' -%}
+{{- '"' + name + '":"' + type + '"' + (',' if not loop.last else '') -}}
 {%- endfor -%}{{- '}}' -}}
 {%- endmacro -%}
 {%- set has_system = messages and messages[0]['role'] == 'system' -%}

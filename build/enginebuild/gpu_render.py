@@ -7,7 +7,7 @@ from pathlib import Path
 from enginebuild import repository
 from enginebuild.gpu_sizes import Sizes
 from enginebuild.recipe import Recipe
-from enginebuild.render import check_closed, lora_parameters
+from enginebuild.render import bls_parameters, check_closed, lora_parameters
 from enginebuild.repository import Deployment
 from serving.contract.engine_kinds import KIND_PARAMETER, EngineKind
 from serving.contract.pbtxt import DynamicBatching, ModelEntry, render
@@ -51,7 +51,10 @@ def deployment(recipe: Recipe, sizes: Sizes, context_tokens: int) -> Deployment:
     else:
         parameters = _llmapi(recipe, context_tokens)
     return Deployment(
-        recipe.name, f"../../{recipe.name}_engine/1/model", parameters | _lora(recipe, sizes)
+        recipe.name,
+        f"../../{recipe.name}_engine/1/model",
+        parameters | _lora(recipe, sizes),
+        bls_parameters(recipe),
     )
 
 

@@ -9,15 +9,18 @@ from pydantic_core import ErrorDetails
 
 from enginebuild.errors import BuildError
 from serving.lora.modules import HF_NAMES, Module
+from serving.text.tools.families import FAMILIES, NONE
 
 # Triton models around a built one have its name and one of these.
 SUFFIXES = ("_engine", "_ensemble", "_preprocessing", "_postprocessing")
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _MODULE_OF = {name.rpartition(".")[2]: module for module, name in HF_NAMES.items()}
+TOOL_FORMATS = (*(family.name for family in FAMILIES), NONE)
 CONTAINER = "26.07-trtllm-python-py3"
 
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")]
+ToolFormat = Literal[TOOL_FORMATS]  # type: ignore[valid-type]
 Engine = Literal["openvino", "trtllm", "trtllm-llmapi"]
 Precision = Literal["as-is", "fp16", "int8", "int4", "fp8"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -109,6 +112,7 @@ class Recipe(_Table):
     kv_tokens: Annotated[int, Field(ge=256)] | None = None
     container: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = CONTAINER
     lora: Lora | None = None
+    tool_format: ToolFormat | None = None
     shape: Shape | None = None
     gpu: Gpu = Gpu()
     golden: tuple[Golden, ...] = ()

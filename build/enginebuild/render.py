@@ -17,7 +17,13 @@ _OPEN_VARIABLE = re.compile(r"\$\{[^}]*\}?")
 def deployment(recipe: Recipe, model: str, context_tokens: int) -> Deployment:
     """How OpenVINO serves `model`, a file or folder inside the engine's version folder."""
     path = f"../../{recipe.name}_engine/1/{model}"
-    return Deployment(recipe.name, path, engine_parameters(recipe, context_tokens), {})
+    parameters = engine_parameters(recipe, context_tokens)
+    return Deployment(recipe.name, path, parameters, bls_parameters(recipe))
+
+
+def bls_parameters(recipe: Recipe) -> dict[str, str]:
+    """What the BLS model is told beside; how its model writes calls it reads from the template."""
+    return {} if recipe.tool_format is None else {"tool_format": recipe.tool_format}
 
 
 def engine_parameters(recipe: Recipe, context_tokens: int) -> dict[str, str]:

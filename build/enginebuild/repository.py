@@ -19,6 +19,8 @@ from serving.contract.tensors import (
     ENGINE_OUTPUTS,
     ENSEMBLE_INPUTS,
     ENSEMBLE_OUTPUTS,
+    GUARD_INPUTS,
+    GUARD_OUTPUTS,
     POSTPROCESSING_INPUTS,
     POSTPROCESSING_OUTPUTS,
     PREPROCESSING_INPUTS,
@@ -26,8 +28,9 @@ from serving.contract.tensors import (
 )
 
 MAX_BATCH_SIZE = 64
-EMBEDDING = "embedding"
+EMBEDDING, GUARD = "embedding", "guard"
 _EMBEDDING_EXPORT = "serving.engines.embedding_backend import EmbeddingBackend"
+_GUARD_EXPORT = "serving.bls.guard_backend import GuardModel"
 OPENVINO = {
     KIND_PARAMETER: EngineKind.OPENVINO.value,
     "max_tokens_in_paged_kv_cache": "32768",
@@ -171,19 +174,35 @@ def embedding(name: str = EMBEDDING, *, most_delay_us: int = 1000) -> ModelEntry
     )
 
 
+def guard(name: str = GUARD) -> ModelEntry:
+    """The other model that every base model shares."""
+    batching = DynamicBatching(0)
+    return ModelEntry(name, GUARD_INPUTS, GUARD_OUTPUTS, MAX_BATCH_SIZE, batching=batching)
+
+
 def write_embedding(repository: Path, entry: ModelEntry | None = None) -> None:
     """Write the folder of the embedding model, or of another one of its code."""
-    entry = entry or embedding()
+    _write(repository, entry or embedding(), _EMBEDDING_EXPORT)
+
+
+def write_guard(repository: Path) -> None:
+    """Write the folder of the model `guard`."""
+    _write(repository, guard(), _GUARD_EXPORT)
+
+
+def _write(repository: Path, entry: ModelEntry, export: str) -> None:
     version = repository / entry.name / "1"
     version.mkdir(parents=True, exist_ok=True)
     (version.parent / "config.pbtxt").write_text(render(entry), encoding="utf-8")
-    (version / "model.py").write_text(_exporting(_EMBEDDING_EXPORT), encoding="utf-8")
+    (version / "model.py").write_text(_exporting(export), encoding="utf-8")
 
 
 def demo() -> Deployment:
     """The demo model that ships with Conch."""
     adapters = {"lora_max_adapters": "6", "lora_max_rank": "64"}
-    return Deployment("demo", "../../demo_engine/1/model", OPENVINO | adapters)
+    # It is too small to make sense of marks that it was not taught.
+    no_marks = {"spotlight": "off"}
+    return Deployment("demo", "../../demo_engine/1/model", OPENVINO | adapters, no_marks)
 
 
 def _steps(name: str) -> tuple[EnsembleStep, ...]:
@@ -233,3 +252,4 @@ def _steps(name: str) -> tuple[EnsembleStep, ...]:
 if __name__ == "__main__":
     write(demo(), Path(sys.argv[1]))
     write_embedding(Path(sys.argv[1]))
+    write_guard(Path(sys.argv[1]))

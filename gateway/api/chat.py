@@ -10,11 +10,11 @@ import orjson
 from gateway.api.choices import Choice, usage_object
 from gateway.api.service_tier import tier_field
 from gateway.api.sse import Frame
-from gateway.api.tool_calls import passed_on, pieces, whole
+from gateway.api.tool_calls import function_piece, passed_on, pieces, whole
 from gateway.pipeline import Answer
 from gateway.tally import Tally
-from serving.contract.calls import Chunk, TokenLogprob
-from serving.contract.tools import joined
+from serving.contract.calls import Chunk, FinishReason, TokenLogprob
+from serving.contract.tools import ToolCallDelta, joined
 
 
 class ChatReply:
@@ -34,6 +34,7 @@ class ChatReply:
         self._texts: dict[int, tuple[bytes, bytes]] = {}
         self._has_logprobs = answer.ask.has_logprobs
         self._is_one_call = answer.ask.is_one_call
+        self._has_functions = answer.ask.has_functions
 
     def events(self, chunk: Chunk) -> bytes:
         """The events of one chunk: role before the first text, the reason after the last."""
@@ -47,10 +48,19 @@ class ChatReply:
             logprobs = _logprobs(chunk.logprobs) if chunk.logprobs else None
             events += self._delta(chunk.index, {"content": chunk.text}, logprobs)
         if calls := passed_on(chunk.tool_calls, is_one_call=self._is_one_call):
-            events += self._delta(chunk.index, {"tool_calls": pieces(calls)})
+            events += self._delta(chunk.index, self._call_pieces(calls))
         if chunk.finish_reason is not None:
-            events += self._delta(chunk.index, {}, reason=chunk.finish_reason)
+            events += self._delta(chunk.index, {}, reason=self._reason(chunk.finish_reason))
         return events
+
+    def _call_pieces(self, calls: tuple[ToolCallDelta, ...]) -> dict[str, Any]:
+        if self._has_functions:
+            return {"function_call": function_piece(calls)}
+        return {"tool_calls": pieces(calls)}
+
+    def _reason(self, reason: FinishReason | None) -> str | None:
+        is_older = self._has_functions and reason is FinishReason.TOOL_CALLS
+        return "function_call" if is_older else reason
 
     def _first(self, index: int) -> bytes:
         self._texts[index] = self._frame.around(
@@ -80,9 +90,9 @@ class ChatReply:
         calls = passed_on(joined(choice.call_pieces), is_one_call=self._is_one_call)
         return {
             "index": choice.index,
-            "message": _message(choice, whole(calls)),
+            "message": _message(choice, calls, has_functions=self._has_functions),
             "logprobs": _logprobs(choice.logprobs) if self._has_logprobs else None,
-            "finish_reason": choice.finish_reason,
+            "finish_reason": self._reason(choice.finish_reason),
         }
 
 
@@ -93,14 +103,18 @@ def _is_plain(chunk: Chunk) -> bool:
     )
 
 
-def _message(choice: Choice, calls: list[dict[str, Any]]) -> dict[str, Any]:
+def _message(
+    choice: Choice, calls: tuple[ToolCallDelta, ...], *, has_functions: bool
+) -> dict[str, Any]:
     """Where there are calls and no text, its content is null."""
     content = None if calls and not choice.text else choice.text
     message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
     if choice.reasoning:
         message["reasoning_content"] = choice.reasoning
-    if calls:
-        message["tool_calls"] = calls
+    if calls and has_functions:
+        message["function_call"] = function_piece(calls)
+    elif calls:
+        message["tool_calls"] = whole(calls)
     return message
 
 

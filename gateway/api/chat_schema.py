@@ -6,8 +6,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from gateway.api.errors import UNSUPPORTED
+from gateway.api.functions_schema import as_tools
 from gateway.api.schemas import Flag, GenerationRequest, Text, parse, refused, whole
-from gateway.api.tools_schema import OfferedTool, ToolCall, check_results
+from gateway.api.tools_schema import OfferedTool, ToolCall, check_results, narrowed
 from gateway.ask import Ask
 from gateway.settings import GatewaySettings
 from serving.contract.calls import Call
@@ -83,8 +84,6 @@ class ChatRequest(GenerationRequest):
     tools: list[OfferedTool] | None = None
     tool_choice: Any = None
     parallel_tool_calls: Flag | None = None
-    functions: Annotated[Any, refused([], instead="tools")] = None
-    function_call: Annotated[Any, refused("none", instead="tool_choice")] = None
     audio: Annotated[Any, refused()] = None
     modalities: Annotated[Any, refused([], ["text"])] = None
     prediction: Annotated[Any, refused()] = None
@@ -112,15 +111,18 @@ class ChatRequest(GenerationRequest):
 def chat_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
     """What the body asks; raises InvalidRequest with the name of the field."""
     _check_count("messages", body.get("messages"), settings.max_messages)
+    has_functions = "functions" in body
+    body = as_tools(body)
     _check_count("tools", body.get("tools"), MAX_TOOLS)
     request = parse(ChatRequest, body, settings)
     check_results(request.messages)
+    tools, choice = narrowed(request.tools or [], request.tool_choice)
     call = Call(
         messages=tuple(message.as_template_input() for message in request.messages),
         sampling=request.sampling(request.answer_tokens()),
         guide=request.guide(),
-        tools=tools_of([tool.as_template_input() for tool in request.tools or ()]),
-        tool_choice=choice_of(request.tool_choice),
+        tools=tools_of([tool.as_template_input() for tool in tools]),
+        tool_choice=choice_of(choice),
         n=request.choices(settings),
         is_streamed=bool(request.stream),
         has_logprobs=bool(request.logprobs),
@@ -133,7 +135,8 @@ def chat_ask(body: dict[str, Any], settings: GatewaySettings) -> Ask:
         has_usage_event=request.has_usage_event,
         adapter=request.adapter,
         service_tier=request.service_tier,
-        is_one_call=request.parallel_tool_calls is False,
+        is_one_call=request.parallel_tool_calls is False or has_functions,
+        has_functions=has_functions,
     )
 
 

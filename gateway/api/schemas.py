@@ -5,12 +5,12 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from gateway.api.answer_format import VLLM_NAMES, asked_guide
 from gateway.api.errors import UNSUPPORTED, invalid
 from gateway.api.service_tier import ServiceTier
 from gateway.settings import GatewaySettings
 from serving.contract.calls import Guide, Sampling
 from serving.contract.errors import InvalidRequest
-from serving.contract.wire import guide_of
 
 INT32_MAX = 2**31 - 1
 UINT64_MAX = 2**64 - 1
@@ -79,6 +79,12 @@ class GenerationRequest(BaseModel):
     stream: Flag | None = None
     stream_options: StreamOptions | None = None
     response_format: dict[str, Any] | None = None
+    # vLLM's names for other forms of it.
+    structured_outputs: dict[str, Any] | None = None
+    guided_json: dict[str, Any] | None = None
+    guided_regex: Text | None = None
+    guided_choice: list[Text] | None = None
+    guided_grammar: Text | None = None
     logit_bias: Annotated[Any, refused({})] = None
     service_tier: ServiceTier | None = None
     # Conch's own; "" asks for the model as it is.
@@ -103,7 +109,8 @@ class GenerationRequest(BaseModel):
         return n
 
     def guide(self) -> Guide | None:
-        return None if self.response_format is None else guide_of(self.response_format)
+        names = ("response_format", "structured_outputs", *VLLM_NAMES)
+        return asked_guide({name: getattr(self, name) for name in names})
 
     def sampling(self, max_tokens: int | None) -> Sampling:
         """What the request leaves open stays open: the model knows its own defaults."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from serving.contract.approvals import pending_field
 from serving.contract.tools import ToolCallDelta
 
 
@@ -27,6 +28,15 @@ def whole(calls: Iterable[ToolCallDelta]) -> list[dict[str, Any]]:
     return [_call(call) for call in calls]
 
 
+def function_piece(deltas: Iterable[ToolCallDelta]) -> dict[str, Any] | None:
+    """`delta.function_call` or `message.function_call`, the older form: of one call, no id."""
+    for delta in deltas:
+        name = {} if delta.name is None else {"name": delta.name}
+        return {**name, "arguments": delta.arguments}
+    return None
+
+
 def _call(call: ToolCallDelta) -> dict[str, Any]:
     function = {"name": call.name, "arguments": call.arguments}
-    return {"id": call.id, "type": "function", "function": function}
+    waits = pending_field(call.id)
+    return {"id": call.id, "type": "function", "function": function, **waits}

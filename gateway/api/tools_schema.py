@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.api.errors import UNSUPPORTED
-from gateway.api.schemas import Text, refused
+from gateway.api.schemas import Flag, Text
 from serving.contract.errors import InvalidRequest
 from serving.contract.tools import Tool
 
@@ -32,7 +32,7 @@ class Function(BaseModel):
     name: Name
     description: Text | None = None
     parameters: dict[str, Any] | None = None
-    strict: Annotated[Any, refused(False)] = None
+    strict: Flag | None = None
 
 
 class OfferedTool(BaseModel):
@@ -44,7 +44,9 @@ class OfferedTool(BaseModel):
     function: Function
 
     def as_template_input(self) -> Tool:
-        function = self.function.model_dump(exclude_none=True, exclude={"strict"})
+        is_strict = bool(self.function.strict)
+        exclude = None if is_strict else {"strict"}
+        function = self.function.model_dump(exclude_none=True, exclude=exclude)
         return {"type": "function", "function": function}
 
 
@@ -65,6 +67,37 @@ class ToolCall(BaseModel):
     id: Annotated[Text, Field(min_length=1)]
     type: FunctionType
     function: CalledFunction
+
+
+def narrowed(tools: list[OfferedTool], choice: Any) -> tuple[list[OfferedTool], Any]:
+    """The tools that a choice of type `allowed_tools` leaves, and the mode that it has.
+
+    The model is not told of the others. Raises InvalidRequest.
+    """
+    match choice:
+        case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(allowed)}}:
+            if mode not in ("auto", "required") or not allowed:
+                raise InvalidRequest(
+                    "'tool_choice.allowed_tools' must have a mode, auto or required, and one tool "
+                    "or more",
+                    param="tool_choice",
+                )
+            names = [_allowed_name(each, tools) for each in allowed]
+            return [tool for tool in tools if tool.function.name in names], mode
+    return tools, choice
+
+
+def _allowed_name(allowed: Any, tools: list[OfferedTool]) -> str:
+    match allowed:
+        case {"type": "function", "function": {"name": str(name)}}:
+            if any(tool.function.name == name for tool in tools):
+                return name
+            told = f"'tool_choice' allows '{name[:64]}', which is not among 'tools'"
+            raise InvalidRequest(told, param="tool_choice")
+    raise InvalidRequest(
+        "'tool_choice.allowed_tools.tools' must be of type function, with function.name",
+        param="tool_choice",
+    )
 
 
 def check_results(messages: Sequence[Any]) -> None:

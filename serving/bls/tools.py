@@ -1,22 +1,26 @@
-"""The stage that offers the model its tools, and makes it call one where it must. Pure."""
+"""The stage that offers the model its tools, and holds what it writes to a form. Pure."""
 
+import json
 from dataclasses import replace
+from functools import lru_cache
 
 from serving.bls.language import Language
+from serving.bls.structured_output import MAX_GUIDE, held
 from serving.contract.calls import Call, Guide
 from serving.contract.errors import Forbidden, InvalidRequest, UnsupportedParameter
 from serving.contract.grant import Grant
 from serving.contract.tools import NamedTool, Tool, ToolChoice, name_of
-
-MAX_GUIDE = 65_536  # characters that engines read at most
+from serving.text.schema_check import check, text_of
 
 
 def offered(language: Language, call: Call, grant: Grant) -> Call:
-    """`call` with the tools that the model is told of, and the grammar that makes it call one.
+    """`call` with the tools that the model is told of, and the grammar that its answer follows.
 
     Raises Forbidden for a tool that the grant does not have, InvalidRequest and
     UnsupportedParameter.
     """
+    if call.guide is not None:
+        call = replace(call, guide=held(call.guide))
     if not call.tools:
         _check_without_tools(call)
         return call
@@ -25,9 +29,13 @@ def offered(language: Language, call: Call, grant: Grant) -> Call:
     if call.tool_choice is ToolChoice.NONE:
         return replace(call, tools=None)
     _check_told(language, call)
-    if call.tool_choice in (None, ToolChoice.AUTO):
-        return call
-    return replace(call, guide=_guide(language, _chosen(call, call.tools)))
+    _check_schemas(call.tools)
+    tools = tuple(map(_plain, call.tools))
+    if call.tool_choice not in (None, ToolChoice.AUTO):
+        return replace(call, tools=tools, guide=_guide(language, _chosen(call, call.tools)))
+    if any(map(_is_strict, call.tools)):
+        return replace(call, tools=tools, guide=_text_guide(language, call.tools))
+    return call
 
 
 def _check_without_tools(call: Call) -> None:
@@ -63,6 +71,32 @@ def _check_told(language: Language, call: Call) -> None:
         )
 
 
+def _is_strict(tool: Tool) -> bool:
+    return tool["function"].get("strict") is True
+
+
+def _plain(tool: Tool) -> Tool:
+    """As the template has it: whether it is strict is not for the model."""
+    function = {name: value for name, value in tool["function"].items() if name != "strict"}
+    return {**tool, "function": function}
+
+
+def _check_schemas(tools: tuple[Tool, ...]) -> None:
+    for tool in filter(_is_strict, tools):
+        name, schema = name_of(tool), tool["function"].get("parameters")
+        try:
+            if schema is not None:
+                _check_strict(text_of(schema, param="tools"))
+        except InvalidRequest as error:
+            told = f"the tool '{name[:64]}' is strict, but {error.message}"
+            raise type(error)(told, param="tools") from None
+
+
+@lru_cache(maxsize=256)
+def _check_strict(schema: str) -> None:
+    check(json.loads(schema), is_strict=True, param="tools")
+
+
 def _chosen(call: Call, tools: tuple[Tool, ...]) -> list[Tool]:
     if not isinstance(call.tool_choice, NamedTool):
         return list(tools)
@@ -87,10 +121,35 @@ def _guide(language: Language, tools: list[Tool]) -> Guide:
             param="tool_choice",
         )
     guide = family.guide_of(tools)
+    _check_size(guide, "name one of them, or set 'tool_choice' to auto", "tool_choice")
+    return guide
+
+
+def _text_guide(language: Language, tools: tuple[Tool, ...]) -> Guide:
+    """Of an answer in which every call that it makes has the arguments that it must have."""
+    family = language.tools
+    assert family is not None
+    strict = next(name_of(tool) for tool in tools if _is_strict(tool))
+    if (
+        family.text_guide_of is None
+        or language.has_reasoning
+        or language.tokenizer.special_of(family.syntax.marks)
+    ):
+        raise UnsupportedParameter(
+            f"the tool '{strict[:64]}' is strict, but what this model writes can only be held to a "
+            "schema when it must call; set 'tool_choice' to required or to the tool, or leave "
+            "'strict' out",
+            param="tools",
+        )
+    guide = family.text_guide_of(tools)
+    _check_size(guide, "leave 'strict' out", "tools")
+    return guide
+
+
+def _check_size(guide: Guide, advice: str, param: str) -> None:
     if len(guide.text) > MAX_GUIDE:
         raise UnsupportedParameter(
             f"the schemas of these tools make a grammar of {len(guide.text)} characters, it can "
-            f"have {MAX_GUIDE}; name one of them, or set 'tool_choice' to auto",
-            param="tool_choice",
+            f"have {MAX_GUIDE}; {advice}",
+            param=param,
         )
-    return guide

@@ -65,6 +65,10 @@ class Tokenizer:
             return dict(zip(names, map(self.without_special, value.values()), strict=True))
         return [self.without_special(v) for v in value] if isinstance(value, list) else value
 
+    def showing_all(self) -> "Tokenizer":
+        """The same, but its texts have all special tokens."""
+        return Tokenizer(self._tokenizer, frozenset())
+
     @property
     def vocab_size(self) -> int:
         return int(self._tokenizer.get_vocab_size())

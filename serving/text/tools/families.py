@@ -6,9 +6,10 @@ from serving.text.tools.family import Family
 from serving.text.tools.json_tags import JSON_TAGS
 from serving.text.tools.llama3 import LLAMA3
 from serving.text.tools.mistral import MISTRAL
+from serving.text.tools.mistral_args import MISTRAL_ARGS
 
 # The first that fits: tunes of Llama 3 with Hermes' tags still have some of Llama's texts.
-FAMILIES = (JSON_TAGS, MISTRAL, LLAMA3)
+FAMILIES = (JSON_TAGS, MISTRAL_ARGS, MISTRAL, LLAMA3)
 NONE = "none"
 _TOOLS = re.compile(r"\btools\b")
 

@@ -18,10 +18,12 @@ class Family:
     """`marks` are texts by which its chat templates are known: all of one tuple.
 
     `guide_of` is the grammar of one call of one of some tools; None: no grammar can force it.
+    `text_guide_of` is that of any text with calls of them in it; None: there is none.
     """
 
     name: str
     syntax: Syntax
     marks: tuple[tuple[str, ...], ...]
     guide_of: Callable[[Sequence[Tool]], Guide] | None = None
+    text_guide_of: Callable[[Sequence[Tool]], Guide] | None = None
     new_id: Callable[[], str] = _openai_id

@@ -3,7 +3,7 @@
 from functools import partial
 
 from serving.text.tools.family import Family
-from serving.text.tools.grammar import one_call
+from serving.text.tools.grammar import calls_in_text, one_call
 from serving.text.tools.parser import Syntax
 
 START, END = "<tool_call>", "</tool_call>"
@@ -13,4 +13,5 @@ JSON_TAGS = Family(
     Syntax(START, end=END),
     marks=((START,),),
     guide_of=partial(one_call, arguments="arguments", start=START, end=END),
+    text_guide_of=partial(calls_in_text, arguments="arguments", start=START, end=END),
 )

@@ -9,7 +9,8 @@ from serving.text.tools.parser import Syntax
 _ID_LENGTH = 9  # its chat templates refuse ids of any other
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Of a call."""
     letters = string.ascii_letters + string.digits
     return "".join(secrets.choice(letters) for _ in range(_ID_LENGTH))
 
@@ -19,5 +20,5 @@ MISTRAL = Family(
     "mistral",
     Syntax("[TOOL_CALLS]", before="[", between=",", end="]"),
     marks=(("[TOOL_CALLS]",),),
-    new_id=_new_id,
+    new_id=new_id,
 )

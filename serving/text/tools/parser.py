@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 from serving.text.stop_strings import overlap
 from serving.text.tools.envelope import Envelope
+from serving.text.tools.named_call import NamedCall
 from serving.text.tools.pieces import CallArguments, CallBegun, CallEnded, Content, Piece
 
 
@@ -13,7 +14,8 @@ from serving.text.tools.pieces import CallArguments, CallBegun, CallEnded, Conte
 class Syntax:
     """`start [before] {…} ([between] {…})* [end]`, with space between any two of them.
 
-    `is_bare`: an answer that begins with `{` is a call too, without a start.
+    `is_bare`: an answer that begins with `{` is a call too, without a start. `after_name`: a call
+    is not an object that names itself, but its name, this mark, and the object of its arguments.
     """
 
     start: str
@@ -21,10 +23,15 @@ class Syntax:
     between: str = ""
     end: str = ""
     is_bare: bool = False
+    after_name: str = ""
 
     @property
     def marks(self) -> tuple[str, ...]:
-        return tuple(mark for mark in (self.start, self.end) if len(mark) > 1)
+        return tuple(m for m in (self.start, self.after_name, self.end) if len(m) > 1)
+
+    def new_call(self, names: Collection[str]) -> Envelope | NamedCall:
+        """One to read into."""
+        return NamedCall(names, self.after_name) if self.after_name else Envelope(names)
 
 
 class _State(Enum):
@@ -50,7 +57,7 @@ class CallParser:
         self._restored = 0  # of what is held, so much is content when no call comes of it
         self._is_at_start = syntax.is_bare
         self._is_after_call = False
-        self._envelope = Envelope(names)
+        self._envelope = syntax.new_call(names)
         self._index = 0
         self._pieces: list[Piece] = []
 
@@ -162,7 +169,7 @@ class CallParser:
     def _next_call(self, state: _State) -> None:
         self._state = state
         self._index += 1
-        self._envelope = Envelope(self._names)
+        self._envelope = self._syntax.new_call(self._names)
         self._is_after_call = state is _State.AFTER
 
     def _after_call(self) -> bool:
@@ -188,7 +195,7 @@ class CallParser:
         held, self._held = self._held, ""
         self._say(held[: self._restored])
         self._text = held[self._restored :] + self._text
-        self._envelope = Envelope(self._names)
+        self._envelope = self._syntax.new_call(self._names)
         self._state = _State.TEXT
         self._is_after_call = False
 

@@ -36,6 +36,7 @@ def test_a_shipped_recipe_is_good_and_checks_its_model(file: Path) -> None:
         ({"container": "a b;c"}, "container = 'a b;c'"),
         ({"lora": {"modules": ["q_proj", "z_proj"]}}, "lora.modules.1 = 'z_proj'"),
         ({"lora": {"config_columns": 5}}, "lora.config_columns = 5"),
+        ({"tool_format": "xml"}, "tool_format = 'xml'"),
         ({"sha256": "123"}, "sha256 = '123'"),
     ],
 )

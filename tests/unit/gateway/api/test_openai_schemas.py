@@ -89,7 +89,7 @@ def test_accepted_parameters_change_nothing(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("param", "value"),
     [
-        ("functions", [{}]), ("function_call", "auto"), ("logit_bias", {"1": 2}),
+        ("logit_bias", {"1": 2}),
         ("top_logprobs", 1), ("top_logprobs", False), ("audio", {"voice": "x"}),
         ("modalities", ["audio"]), ("prediction", {"type": "content"}),
         ("reasoning_effort", "high"), ("web_search_options", {}), ("verbosity", "low"),

@@ -37,6 +37,7 @@ def test_tools_reach_the_call_as_they_are() -> None:
     described = function(description="Get it", parameters=SCHEMA)
     assert call(tools=[described]).tools == (described,)
     assert call(tools=[function(strict=False, more=1)]).tools == (function(),)
+    assert call(tools=[function(strict=True)]).tools == (function(strict=True),)
     assert call(tools=[]).tools is None
 
 
@@ -52,6 +53,27 @@ def test_tools_reach_the_call_as_they_are() -> None:
 )
 def test_the_choice_reaches_the_call(given: Any, choice: Any) -> None:
     assert call(tools=[GET], tool_choice=given).tool_choice == choice
+
+
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_of_the_tools_only_those_that_are_allowed_reach_the_call(mode: str) -> None:
+    wait = {"type": "function", "function": {"name": "wait"}}
+    made = call(tools=[GET, wait], tool_choice=allowed(mode, "wait"))
+    assert (made.tools, made.tool_choice) == ((wait,), ToolChoice(mode))
+
+
+@pytest.mark.parametrize(
+    "choice", [allowed("auto", "drop"), allowed("none", "get"), allowed("auto")]
+)
+def test_allowed_tools_that_make_no_sense_are_refused(choice: Any) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        call(tools=[GET], tool_choice=choice)
+    assert refused.value.param == "tool_choice"
 
 
 @pytest.mark.parametrize(("given", "is_one"), [(None, False), (True, False), (False, True)])
@@ -102,9 +124,6 @@ def test_a_wrong_choice_is_refused(choice: Any) -> None:
     ("body", "param", "words"),
     [
         ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type", "is custom, which is not"),
-        ({"tools": [function(strict=True)]}, "tools[0].function.strict", "leave it out"),
-        ({"functions": [{"name": "get"}]}, "functions", "use 'tools'"),
-        ({"function_call": "auto"}, "function_call", "use 'tool_choice'"),
     ],
 )
 def test_what_is_not_supported_says_what_to_do(body: Any, param: str, words: str) -> None:

@@ -159,3 +159,52 @@ def test_reasoning_may_begin_in_the_prompt(plain):
     assert not thinking.prompt(Call(messages=open_prompt, guide=Guide("json"))).is_thinking
     assert not thinking.prompt(Call(text="hello <think>\n")).is_thinking
     assert not plain.prompt(Call(messages=open_prompt)).is_thinking
+
+
+SCHEMA = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+
+
+def strict(**schema):
+    function = {"name": "get", "parameters": SCHEMA | schema, "strict": True}
+    return {"type": "function", "function": function}
+
+
+def test_a_strict_tool_holds_what_the_model_writes_once_it_calls(language):
+    call = offered(language, replace(ASKED, tools=(strict(), WAIT)), ANYBODY)
+    assert call.guide == JSON_TAGS.text_guide_of([strict(), WAIT])
+    assert "strict" not in call.tools[0]["function"]
+    assert offered(language, replace(ASKED, tools=(GET,)), ANYBODY).guide is None
+
+
+def test_the_same_tool_is_held_where_it_must_be_called(language):
+    asked = replace(ASKED, tools=(strict(),), tool_choice=NamedTool("get"))
+    assert offered(language, asked, ANYBODY).guide == JSON_TAGS.guide_of([strict()])
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind", "words"),
+    [
+        ({"additionalProperties": True}, InvalidRequest, "'get' is strict, but 'additionalProp"),
+        ({"minProperties": 3}, UnsupportedParameter, "'get' is strict, but the schema's keyword"),
+    ],
+)
+def test_a_strict_tool_whose_schema_cannot_be_held_is_refused(language, schema, kind, words):
+    with pytest.raises(kind, match=words) as refused:
+        offered(language, replace(ASKED, tools=(strict(**schema),)), ANYBODY)
+    assert (type(refused.value), refused.value.param) == (kind, "tools")
+
+
+def test_a_strict_tool_is_refused_where_only_forced_calls_can_be_held(language):
+    asked = replace(ASKED, tools=(strict(),))
+    others = (replace(language, tools=LLAMA3), replace(language, has_reasoning=True))
+    for other in others:
+        with pytest.raises(UnsupportedParameter, match="only be held") as refused:
+            offered(other, asked, ANYBODY)
+        assert refused.value.param == "tools"
+        forced = replace(asked, tool_choice=ToolChoice.REQUIRED)
+        assert offered(other, forced, ANYBODY).guide is not None
+
+
+def test_the_form_of_an_answer_becomes_a_grammar(language):
+    call = offered(language, Call(messages=HELLO, guide=Guide("json")), ANYBODY)
+    assert call.guide.kind == "ebnf_grammar"

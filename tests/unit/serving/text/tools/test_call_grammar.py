@@ -65,7 +65,8 @@ def test_arguments_without_properties_are_any_object(parameters):
 @pytest.mark.parametrize(
     ("schema", "rule"),
     [
-        ({"type": "string", "pattern": "a+"}, "string"),
+        ({"type": "string", "pattern": "a(?=b)"}, "string"),
+        ({"type": "string", "maxLength": 4}, r'"\"" character{0,4} "\""'),
         ({"type": ["string", "null"]}, "(string | null)"),
         ({"enum": ["a", 1]}, r'("\"a\"" | "1")'),
         ({"$ref": "#/$defs/a"}, "value"),

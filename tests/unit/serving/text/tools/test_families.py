@@ -10,6 +10,7 @@ from serving.text.tools.families import family_of
 from serving.text.tools.json_tags import JSON_TAGS
 from serving.text.tools.llama3 import LLAMA3
 from serving.text.tools.mistral import MISTRAL
+from serving.text.tools.mistral_args import MISTRAL_ARGS
 
 ROOT = Path(__file__).parents[5]
 QWEN = "{% if tools %}within <tool_call></tool_call> XML tags{{ tools }}"
@@ -36,6 +37,7 @@ def demo_template():
         (LLAMA_3_1, LLAMA3),
         (LLAMA_3_2, LLAMA3),
         (MISTRAL_7B, MISTRAL),
+        (MISTRAL_7B + "[ARGS]", MISTRAL_ARGS),
         ("{% if tools %}<|tool_sep|>", None),
         ("<tool_call> but no list of them", None),
         (None, None),
@@ -52,7 +54,7 @@ def test_the_operator_may_say_another():
 
 
 def test_a_family_that_is_not_known_is_refused_with_those_that_are():
-    with pytest.raises(ValueError, match="'xml', it must be one of json_tags, mistral, llama3, no"):
+    with pytest.raises(ValueError, match="'xml', it must be one of json_tags, mistral_args, m"):
         family_of(QWEN, "xml")
 
 

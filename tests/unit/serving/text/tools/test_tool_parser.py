@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from serving.text.tools.json_tags import JSON_TAGS
 from serving.text.tools.llama3 import LLAMA3
 from serving.text.tools.mistral import MISTRAL
+from serving.text.tools.mistral_args import MISTRAL_ARGS
 from serving.text.tools.parser import CallParser
 from serving.text.tools.pieces import CallArguments, CallBegun, CallEnded, Content
 
 NAMES = ("get", "wait")
-FAMILIES = (JSON_TAGS, LLAMA3, MISTRAL)
+FAMILIES = (JSON_TAGS, LLAMA3, MISTRAL, MISTRAL_ARGS)
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -36,6 +37,7 @@ SHARDS = st.lists(
     st.sampled_from(
         [
             *("<tool_call>", "</tool_call>", "<tool_", "[TOOL_CALLS]", "<|python_tag|>", "text"),
+            *("get", "[ARGS]"),
             *("{", "}", "[", "]", "{}", ";", ",", ":", " ", "\n", '"', "\\", "é", "1", "tru", "1."),
             *('"name"', '"get"', '{"name":"get",', '"arguments"', '"parameters":{'),
             '"arguments":{"a":[1,',
@@ -71,6 +73,9 @@ def parsed(family, parts, names=NAMES):
 
 
 def written(family, calls, wording):
+    if family is MISTRAL_ARGS:
+        texts = [(name, json.dumps(values, **wording)) for name, values in calls]
+        return "".join(f"[TOOL_CALLS]{name}[ARGS]{text}" for name, text in texts)
     key = "parameters" if family is LLAMA3 else "arguments"
     objects = [json.dumps({"name": name, key: values}, **wording) for name, values in calls]
     if family is JSON_TAGS:
