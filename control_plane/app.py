@@ -11,6 +11,7 @@ from control_plane.access import requirements
 from control_plane.audit.endpoints import router as audit
 from control_plane.bootstrap import DEFAULTS, bootstrap
 from control_plane.edge import Edge
+from control_plane.guardrails.endpoints import router as guardrails
 from control_plane.issuers.endpoints import router as issuers
 from control_plane.keys.endpoints import router as keys
 from control_plane.login.endpoints import router as people
@@ -37,7 +38,7 @@ from serving.settings.stores import DatabaseSettings, RedisSettings
 from serving.settings.trust import TrustSettings
 
 ROUTERS = (
-    *(tenants, projects, keys, users, issuers, models, policy, audit, usage),
+    *(tenants, projects, keys, users, issuers, models, policy, guardrails, audit, usage),
     *(people, health.router),
 )
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Row
 
+from control_plane.guardrails.schemas import PolicyId
 from control_plane.policy.rules import AdapterRules, is_in_sight_of
 from control_plane.store.audit import without_secrets
 from control_plane.wire import LARGEST, UNSET, Body, Count, Second, View
@@ -72,6 +73,7 @@ class SettingsPatch(Body):
     allowance_requests_per_minute: Count = UNSET
     warn_at_percent: Percents = UNSET
     adapter_rules: AdapterRules = UNSET
+    guardrails: PolicyId = UNSET
 
 
 class SettingsView(View):
@@ -89,6 +91,7 @@ class SettingsView(View):
     allowance_requests_per_minute: int
     warn_at_percent: list[int]
     adapter_rules: list[AdapterRule]
+    guardrails: str
 
     def seen_by(self, caller: Principal) -> Self:
         """Without what is said of other tenants and projects than the caller's."""

@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from control_plane.guardrails.choice import can_be_chosen
 from control_plane.policy.schemas import ChangeView, SettingsPatch, SettingsView
 from control_plane.store import policy_log
 from control_plane.store.edit import begin, find
@@ -49,6 +50,7 @@ async def change(
     edit = await begin(session, caller.id)
     await _is_expected(session, expected)
     now = await edit.find(Settings, DEFAULTS.id) or DEFAULTS
+    await can_be_chosen(edit, body.guardrails)
     await edit.put(_checked(replace(now, **body.given())), action="change")
     return await settings(session)
 
@@ -63,6 +65,8 @@ async def roll_back(
         raise NotFound(f"no version {version}")
     was = await policy_log.document_at(session, KIND, DEFAULTS.id, version)
     then = DEFAULTS if was is None or was.after is None else decode(KIND, orjson.dumps(was.after))
+    assert isinstance(then, Settings)
+    await can_be_chosen(edit, then.guardrails)
     await edit.put(then, action="roll back")
     return await settings(session)
 

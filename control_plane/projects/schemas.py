@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from control_plane.guardrails.schemas import PolicyId
 from control_plane.wire import UNSET, Body, Label, LimitsBody, ProjectId, Second, View
 from serving.contract.policy import Limits, LogPrivacy
 
@@ -11,13 +12,16 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 class NewProject(Body):
-    """The id is `<tenant>/<project>`, chosen once; null for what the settings say."""
+    """The id is `<tenant>/<project>`, chosen once; null for what the settings say, and
+    for `guardrails` its tenant.
+    """
 
     id: ProjectId
     name: Label
     limits: LimitsBody = LimitsBody()
     log_privacy: LogPrivacy | None = None
     retention_days: Days | None = None
+    guardrails: PolicyId | None = None
 
 
 class ProjectPatch(Body):
@@ -25,6 +29,7 @@ class ProjectPatch(Body):
     is_active: bool = UNSET
     log_privacy: LogPrivacy | None = None
     retention_days: Days | None = None
+    guardrails: PolicyId | None = None
 
 
 class ProjectView(View):
@@ -36,4 +41,5 @@ class ProjectView(View):
     limits: Limits
     log_privacy: LogPrivacy | None
     retention_days: int | None
+    guardrails: str | None
     created_at: Second

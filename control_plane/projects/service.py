@@ -7,6 +7,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_plane.access import is_in_sight, not_of_a_project
+from control_plane.guardrails.choice import can_be_chosen
 from control_plane.projects.schemas import NewProject, ProjectPatch
 from control_plane.store import rows
 from control_plane.store.edit import Edit, begin
@@ -24,6 +25,7 @@ async def create(session: AsyncSession, caller: Principal, body: NewProject) -> 
     not_of_a_project(caller)
     if await edit.find(Project, body.id) is not None:
         raise Conflict(f"there is a project '{body.id}' already; choose another id", param="id")
+    await can_be_chosen(edit, body.guardrails, tenant=tenant.id)
     said = body.given("limits")
     return await _put(
         edit, Project(tenant=tenant.id, limits=body.limits.over(NO_LIMITS), **said), "create"
@@ -35,6 +37,9 @@ async def change(
 ) -> Row[Any]:
     edit = await begin(session, caller.id)
     project = await find(edit, caller, project_id)
+    if "guardrails" in body.given():
+        not_of_a_project(caller)
+        await can_be_chosen(edit, body.guardrails, tenant=project.tenant)
     return await _put(edit, replace(project, **body.given()), "change")
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, Table, TableValuedAlias, bindparam, column, func
 
 def given(table: Table) -> TableValuedAlias:
     """Rows for `table` that are given with the statement, as `parameters` makes them."""
-    arrays = [bindparam(f"given_{c.name}", type_=ARRAY(c.type)) for c in table.c]
+    arrays = [bindparam(f"given_{c.name}", type_=ARRAY(c.type, dimensions=1)) for c in table.c]
     names = [column(c.name, c.type) for c in table.c]
     return func.unnest(*arrays).table_valued(*names, name="given").render_derived()
 

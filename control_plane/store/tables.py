@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import DateTime
 
+from serving.contract.guardrails import GuardrailPolicy
 from serving.contract.policy import Document, Issuer, Key, Model, Project, Tenant, User
 
 metadata = MetaData(
@@ -92,6 +93,7 @@ tenants = Table(
     _active(),
     _json("limits"),
     _json("model_limits"),
+    Column("guardrails", Text),  # may be one that is built in, which is no row
     *_stamps(),
 )
 
@@ -105,6 +107,7 @@ projects = Table(
     _json("limits"),
     Column("log_privacy", Text),
     Column("retention_days", Integer),
+    Column("guardrails", Text),
     *_stamps(),
     UniqueConstraint("tenant", "id"),
 )
@@ -169,6 +172,22 @@ models = Table(
     *_stamps(),
 )
 
+guardrails = Table(
+    "guardrails",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _json("checks"),
+    Column("hold", Text, nullable=False),
+    Column("on_failure", Text, nullable=False),
+    Column("budget_ms", Integer, nullable=False),
+    *(
+        Column(name, Boolean, nullable=False)
+        for name in ("is_spotlit", "is_reversible", "is_explained")
+    ),
+    Column("tenant", ForeignKey("tenants.id"), index=True),
+    *_stamps(),
+)
+
 # The runtime settings have no table: there is one document of them, in `policy_documents`.
 TABLE_OF: dict[type[Document], Table] = {
     Tenant: tenants,
@@ -177,6 +196,7 @@ TABLE_OF: dict[type[Document], Table] = {
     Issuer: issuers,
     User: users,
     Model: models,
+    GuardrailPolicy: guardrails,
 }
 
 audit_log = Table(

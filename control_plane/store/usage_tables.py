@@ -6,20 +6,49 @@ partitions would save, dropping old ones whole, is no use where every project ha
 Reports read `usage_rollups`, so that the events have two indexes beside the primary key.
 """
 
+from dataclasses import asdict
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     Float,
     Index,
     Integer,
     LargeBinary,
     Table,
     Text,
+    TypeDecorator,
     func,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from control_plane.store.tables import UnixTime, metadata
+from serving.contract.guardrails import Verdict, verdicts_of
+
+
+class Verdicts(TypeDecorator[tuple[Verdict, ...]]):
+    """What the guardrails came to: `jsonb` in PostgreSQL, NULL where that is nothing."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self,
+        value: tuple[Verdict, ...] | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> list[dict[str, Any]] | None:
+        return [_told(verdict) for verdict in value or ()] or None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Verdict, ...]:  # noqa: ARG002
+        return verdicts_of(value)
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
+    return {name: said for name, said in asdict(verdict).items() if said is not None}
+
 
 usage_events = Table(
     "usage_events",
@@ -45,6 +74,7 @@ usage_events = Table(
     Column("cost_nusd", BigInteger, nullable=False),
     Column("ttft_ms", Float),
     Column("latency_ms", Float),
+    Column("verdicts", Verdicts),
     Index(None, "tenant", "began_at"),
     Index(None, "began_at"),
 )

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from control_plane.guardrails.schemas import PolicyId
 from control_plane.wire import UNSET, Body, Label, LimitsBody, Second, TenantId, View
 from serving.contract.policy import Limits
 
@@ -12,11 +13,15 @@ class NewTenant(Body):
     id: TenantId
     name: Label
     limits: LimitsBody = LimitsBody()
+    guardrails: PolicyId | None = None
 
 
 class TenantPatch(Body):
+    """Null for `guardrails`: those of the settings."""
+
     name: Label = UNSET
     is_active: bool = UNSET
+    guardrails: PolicyId | None = None
 
 
 class TenantView(View):
@@ -26,4 +31,5 @@ class TenantView(View):
     is_active: bool
     limits: Limits
     model_limits: dict[str, Limits]
+    guardrails: str | None
     created_at: Second

@@ -7,6 +7,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_plane.access import not_of_a_project, tenant_in_sight
+from control_plane.guardrails.choice import can_be_chosen
 from control_plane.store import rows
 from control_plane.store.edit import Edit, begin
 from control_plane.store.tables import tenants
@@ -21,7 +22,8 @@ async def create(session: AsyncSession, caller: Principal, body: NewTenant) -> R
     edit = await begin(session, caller.id)
     if await edit.find(Tenant, body.id) is not None:
         raise Conflict(f"there is a tenant '{body.id}' already; choose another id", param="id")
-    tenant = Tenant(body.id, body.name, limits=body.limits.over(NO_LIMITS))
+    await can_be_chosen(edit, body.guardrails, tenant=body.id)
+    tenant = Tenant(limits=body.limits.over(NO_LIMITS), **body.given("limits"))
     return await _put(edit, tenant, "create")
 
 
@@ -33,6 +35,7 @@ async def change(
     edit = await begin(session, caller.id)
     tenant = await find(edit, caller, tenant_id)
     not_of_a_project(caller)
+    await can_be_chosen(edit, body.guardrails, tenant=tenant.id)
     return await _put(edit, replace(tenant, **body.given()), "change")
 
 

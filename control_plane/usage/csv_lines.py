@@ -7,6 +7,8 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from serving.contract.usage import UsageEvent
 
 COLUMNS = [field.name for field in fields(UsageEvent)]
@@ -19,7 +21,7 @@ def header() -> bytes:
 
 
 def lines(events: Iterable[UsageEvent]) -> bytes:
-    """A line an event; times are ISO 8601 in UTC, what is absent is empty."""
+    """A line an event; times are ISO 8601 in UTC, verdicts JSON, what is absent is empty."""
     return _lines([_cell(name, getattr(event, name)) for name in COLUMNS] for event in events)
 
 
@@ -32,6 +34,8 @@ def _lines(rows: Iterable[list[Any]]) -> bytes:
 def _cell(name: str, value: Any) -> Any:
     if name == "began_at":
         return datetime.fromtimestamp(value, UTC).isoformat(timespec="microseconds")
+    if name == "verdicts":
+        return orjson.dumps(value).decode() if value else None
     return safe(value) if isinstance(value, str) else value
 
 

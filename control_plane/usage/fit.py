@@ -7,8 +7,9 @@ rest. Money and tokens are never changed.
 from dataclasses import replace
 from typing import Any
 
+from serving.contract.guardrails import Verdict
 from serving.contract.policy import LogPrivacy
-from serving.contract.usage import Status, UsageEvent
+from serving.contract.usage import MOST_VERDICTS, Status, UsageEvent
 
 LONGEST = 256  # bytes; all dimensions of a roll-up have to fit into one index entry
 LATEST = 32503680000.0  # the year 3000
@@ -22,6 +23,7 @@ _MOST = {
     "cost_nusd": 2**53,
 }
 _LONGEST_MS = 1e11
+_FARTHEST = 2**31 - 1  # into a text, or a conversation
 
 
 class Unfit(ValueError):
@@ -36,6 +38,8 @@ def fitted(event: UsageEvent) -> UsageEvent:
     misfits: dict[str, Any] = {
         name: _cut(text) for name, text in texts.items() if not is_short(text)
     }
+    if event.verdicts:
+        misfits["verdicts"] = tuple(map(_short, filter(_is_sound, event.verdicts)))[:MOST_VERDICTS]
     return replace(event, **misfits) if misfits else event
 
 
@@ -43,7 +47,7 @@ def private(event: UsageEvent, privacy: LogPrivacy) -> UsageEvent:
     """Without what a person could be found by, where nothing like that is to be kept."""
     if privacy is not LogPrivacy.NONE:
         return event
-    return replace(event, request_id=event.id, user=None, session=None)
+    return replace(event, request_id=event.id, user=None, session=None, verdicts=())
 
 
 def _flaws(event: UsageEvent) -> list[str]:
@@ -60,6 +64,17 @@ def _flaws(event: UsageEvent) -> list[str]:
     if type(fields["id"]) is not str or not fields["id"] or not is_short(fields["id"]):
         flaws.append("id")
     return flaws
+
+
+def _is_sound(verdict: Verdict) -> bool:
+    places = (verdict.place, verdict.begin, verdict.end)
+    are_places = all(at is None or _is_count(at, _FARTHEST) for at in places)
+    return are_places and _is_number(verdict.score, 1)
+
+
+def _short(verdict: Verdict) -> Verdict:
+    what = None if verdict.what is None else _cut(verdict.what)
+    return replace(verdict, check=_cut(verdict.check), policy=_cut(verdict.policy), what=what)
 
 
 def is_short(text: str | None) -> bool:

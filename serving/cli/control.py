@@ -36,6 +36,9 @@ class Control:
     def patch(self, *path: str, body: Json, headers: dict[str, str] | None = None) -> Any:
         return self._call("PATCH", path, json=body, headers=headers)
 
+    def put(self, *path: str, body: Json) -> Any:
+        return self._call("PUT", path, json=body)
+
     def delete(self, *path: str) -> Any:
         return self._call("DELETE", path)
 
@@ -80,7 +83,7 @@ class Control:
 @contextmanager
 def control() -> Iterator[Control]:
     """The control plane of the stack at hand, or the one that the environment names."""
-    headers = {"Authorization": f"Bearer {_key()}"}
+    headers = {"Authorization": f"Bearer {admin_key()}"}
     with httpx.Client(
         base_url=_url(), headers=headers, timeout=PATIENCE_S, trust_env=False
     ) as client:
@@ -110,7 +113,7 @@ def _url() -> str:
     return found
 
 
-def _key() -> str:
+def admin_key() -> str:
     given = read_secret(KEY)
     if given:
         return given

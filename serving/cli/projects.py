@@ -17,6 +17,7 @@ COLUMNS = {
     "limits": lambda item: in_words(item["limits"]),
     "log privacy": field("log_privacy"),
     "retention days": field("retention_days"),
+    "guardrails": field("guardrails"),
     "made": moment("created_at"),
 }
 Id = Annotated[str, typer.Argument(metavar="TENANT/PROJECT")]

@@ -17,6 +17,7 @@ COLUMNS = {
     "models": lambda item: "; ".join(
         f"{model}: {in_words(limits)}" for model, limits in item["model_limits"].items()
     ),
+    "guardrails": field("guardrails"),
     "made": moment("created_at"),
 }
 Id = Annotated[str, typer.Argument(metavar="TENANT")]

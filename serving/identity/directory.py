@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
+from serving.contract.guardrails import GuardrailPolicy
 from serving.contract.policy import (
     KINDS,
     Change,
@@ -23,6 +24,7 @@ from serving.contract.policy import (
     User,
     Version,
 )
+from serving.guardrails.default_policy import BUILT_IN, DEFAULT
 from serving.identity.documents import BadDocument, decode
 
 D = TypeVar("D", bound=Document)
@@ -70,6 +72,7 @@ class Directory:
         self.version = version
         self._tables: dict[type[Any], dict[str, Any]] = {kind: {} for kind in KINDS.values()}
         self._by_subject: dict[tuple[str, str], User] = {}
+        self._missed: set[str] = set()  # guardrails that are named and not there
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Self:
@@ -114,6 +117,29 @@ class Directory:
         project = self.project(project_id)
         own = None if project is None else project.retention_days
         return self.settings.retention_days if own is None else own
+
+    def guardrails(self, policy_id: str) -> GuardrailPolicy | None:
+        """Of those that people wrote, and the built-in ones."""
+        return BUILT_IN.get(policy_id) or self._find(GuardrailPolicy, policy_id)
+
+    def guardrails_of(self, project_id: str) -> GuardrailPolicy:
+        """What a project's texts are checked by: as it says itself, its tenant, or the settings.
+
+        The default policy where that one is not there; it is logged once.
+        """
+        name = self._guardrails_named(self.project(project_id))
+        found = self.guardrails(name)
+        if found is None and name not in self._missed:
+            self._missed.add(name)
+            log.warning("guardrails_missing", id=name, project=project_id, instead=DEFAULT.id)
+        return found or DEFAULT
+
+    def _guardrails_named(self, project: Project | None) -> str:
+        if project is None:
+            return self.settings.guardrails
+        tenant = self.tenant(project.tenant)
+        of_tenant = None if tenant is None else tenant.guardrails
+        return project.guardrails or of_tenant or self.settings.guardrails
 
     def each(self, kind: type[D]) -> tuple[D, ...]:
         """All documents of one kind, as they are now."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from serving.contract.guardrails import ArgumentRule, Check
 from serving.contract.policy import (
     KINDS,
     AdapterRule,
@@ -28,9 +29,9 @@ _ADAPTERS: dict[str, TypeAdapter[Document]] = {
     name: TypeAdapter(kind) for name, kind in KINDS.items()
 }
 # Fields in which many documents say the same.
-_COMMON = frozenset({"tenant", "project", "issuer", "audience", "limits", "price"}) | frozenset(
-    {"scopes", "models", "adapters", "classes", "tools", "cidrs"}
-)
+_COMMON = frozenset(
+    {"tenant", "project", "issuer", "audience", "limits", "price", "guardrails"}
+) | frozenset({"scopes", "models", "adapters", "classes", "tools", "cidrs"})
 _COMMON_OF = {
     name: tuple(field.name for field in fields(kind) if field.name in _COMMON)
     for name, kind in KINDS.items()
@@ -43,7 +44,7 @@ def _default(field: Field[Any]) -> Any:
 
 _DEFAULTS: dict[type[Any], dict[str, Any]] = {
     kind: {field.name: _default(field) for field in fields(kind)}
-    for kind in (*KINDS.values(), AdapterRule, Limits, Price, Secret)
+    for kind in (*KINDS.values(), AdapterRule, ArgumentRule, Check, Limits, Price, Secret)
 }
 
 

@@ -187,6 +187,8 @@ OURS_IN_BLS = {
     "response_format",
     "tools",
     "tool_choice",
+    "guardrails",
+    "verdicts",
     "priority",
     "session",
     "deadline_ms",

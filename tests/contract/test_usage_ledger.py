@@ -8,8 +8,11 @@ import pytest
 from usage_events import an_event, any_events, migrated, rows, sums, sums_of
 
 from control_plane.store.usage import BadRows
+from control_plane.store.usage_pages import each_page
+from control_plane.store.usage_reports import Where
 from control_plane.usage.ledger import book
 from control_plane.usage.rollup import DAY, HOUR, MINUTE
+from serving.contract.guardrails import Action, Stage, Verdict
 from serving.contract.usage import Status
 
 
@@ -35,6 +38,23 @@ async def test_an_event_is_written_as_it_came_and_rolled_up(database):
     (minute,) = rows(database, "SELECT * FROM usage_rollups WHERE granularity = 'minute'")
     assert minute["bucket"].timestamp() == event.began_at // 60 * 60
     assert (minute["ok"], minute["ttft_us"], minute["latency_us"]) == (1, 12500, 90250)
+
+
+async def test_verdicts_are_kept_with_their_event_and_others_have_none(database):
+    verdict = Verdict("injection", Stage.INPUT, Action.BLOCK, 0.9, "default@1", "override", 0, 2, 9)
+    flagged = replace(verdict, action=Action.FLAG, what=None, begin=None, end=None)
+    lost = an_event(status=Status.LOST, verdicts=(flagged,))
+    events = [an_event(), an_event(verdicts=(verdict, flagged)), lost]
+    async with migrated(database) as connected:
+        await _book(connected, *events)
+        settled = replace(lost, status=Status.OK, verdicts=(verdict,))
+        booked = await _book(connected, settled)
+        pages = [page async for page in each_page(connected, Where(0, 4e9))]
+    assert booked.replaced == 1
+    found = {event.id: event for page in pages for event in page}
+    assert found == {event.id: event for event in (*events[:2], settled)}
+    nothing = rows(database, "SELECT id FROM usage_events WHERE verdicts IS NULL")
+    assert [row["id"] for row in nothing] == [events[0].id]
 
 
 async def test_what_comes_twice_counts_once(database):

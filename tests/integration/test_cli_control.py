@@ -25,8 +25,8 @@ def conch(environment, tmp_path, monkeypatch):
     monkeypatch.setenv("CONCH_ADMIN_KEY_FILE", environment["CONTROL_ADMIN_KEY_FILE"])
     monkeypatch.setenv("COLUMNS", "250")
 
-    def run(*arguments, code=0):
-        result = CliRunner().invoke(app, arguments)
+    def run(*arguments, code=0, stdin=None):
+        result = CliRunner().invoke(app, arguments, input=stdin)
         assert result.exit_code == code, result.output
         return json.loads(result.output) if "--json" in arguments and not code else result.output
 
@@ -140,3 +140,42 @@ def test_what_the_control_plane_refuses_is_one_line(conch, monkeypatch, tmp_path
     assert conch("keys", "list", code=1).startswith("error: no control plane: var/conch.env")
     monkeypatch.delenv("CONCH_ADMIN_KEY_FILE")
     assert conch("keys", "list", code=1).startswith("error: no key: var/secrets/admin_key")
+
+
+BIRDS = """
+id = "{id}"
+[[checks]]
+kind = "words"
+action = "block"
+phrases = ["Project Bluebird"]
+"""
+
+
+def test_guardrails_are_put_chosen_tried_and_removed(conch, tmp_path):
+    conch("tenants", "create", "safe")
+    conch("projects", "create", "safe/web")
+    file = tmp_path / "birds.toml"
+    for policy in ("birds", "safe/birds"):
+        file.write_text(BIRDS.format(id=policy))
+        assert "words block" in conch("guardrails", "put", str(file))
+    listed = conch("guardrails", "list", "--json")
+    assert [each["id"] for each in listed] == ["default", "off", "birds", "safe/birds"]
+    shown = json.loads(conch("guardrails", "show", "safe/birds"))
+    assert shown["checks"] == [
+        {"kind": "words", "action": "block", "phrases": ["Project Bluebird"]}
+    ]
+    for whom in (["--tenant", "safe"], ["--all"], ["--project", "safe/web"]):
+        chosen = conch("guardrails", "use", "birds", *whom, "--json")
+        assert chosen["guardrails"] == "birds"
+    assert "in use by the settings" in conch("guardrails", "remove", "birds", code=1)
+    assert conch("projects", "show", "safe/web", "--json")["guardrails"] == "birds"
+    assert conch("tenants", "show", "safe", "--json")["guardrails"] == "birds"
+    conch("guardrails", "use", "default", "--all")
+    for whom in (["--tenant", "safe"], ["--project", "safe/web"]):
+        assert conch("guardrails", "use", *whom, "--json")["guardrails"] is None
+    tried = conch("guardrails", "test", "--policy", "birds", "--json", stdin='"project  BLUEBIRD?"')
+    assert tried["action"] == "block"
+    assert "one of --tenant" in conch("guardrails", "use", "birds", code=1)
+    assert "say which policy" in conch("guardrails", "use", "--all", code=1)
+    conch("guardrails", "remove", "birds")
+    assert "no guardrail 'birds'" in conch("guardrails", "show", "birds", code=1)

@@ -19,7 +19,7 @@ PEPPER = b"p" * 32
 # Children before parents.
 EMPTIED = (
     *("policy_documents", "policy_changes", "policy_versions", "audit_log"),
-    *("users", "issuers", "keys", "projects", "tenants", "models"),
+    *("users", "issuers", "keys", "projects", "guardrails", "tenants", "models"),
 )
 
 

@@ -30,6 +30,7 @@ BODIES = {
     "NewUser": {"issuer": "https://idp.test", "subject": "s", "email": "e", "role": "viewer"},
     "NewIssuer": {"id": "https://idp.test", "audience": "a"},
     "Rollback": {"version": 0},
+    "NewGuardrails": {"id": "acme/strict"},
 }
 IDS = {
     "tenant": "acme",
@@ -39,6 +40,7 @@ IDS = {
     "issuer": "https://idp.test",
     "model": "demo",
     "event_id": "none",
+    "guardrail": "strict",
 }
 SLUGS = [
     "ａｃｍｅ",

@@ -17,6 +17,7 @@ from control_plane.store.tables import metadata
 from control_plane.store.usage_contents import StoredContent
 from control_plane.usage.ledger import book
 from control_plane.usage.query import Dimension
+from serving.contract.guardrails import GuardrailPolicy
 from serving.contract.permissions import Role
 from serving.contract.policy import Issuer, Limits, Project, Tenant, User
 
@@ -35,6 +36,7 @@ THEIRS = {
     "issuer": f"https://{MARK}.test",
     "model": f"{MARK}-model",
     "event_id": f"event-{MARK}",
+    "guardrail": f"{MARK}/strict",
 }
 NOBODYS = {
     "tenant": "nowhere",
@@ -44,6 +46,7 @@ NOBODYS = {
     "issuer": "https://nowhere.test",
     "model": "nomodel",
     "event_id": "noevent",
+    "guardrail": "nowhere/strict",
 }
 # Models are of the whole organisation: whoever may read one, may.
 SHARED = {"/v1/models", "/v1/models/{model}"}
@@ -69,6 +72,8 @@ BODIES = {
     "Prices": {"price": {"input_nusd": 1}},
     "SettingsPatch": {"retention_days": 1},
     "Rollback": {"version": 0},
+    "NewGuardrails": {"id": f"{MARK}/ours"},
+    "GuardrailsBody": {"checks": [{"kind": "secrets", "action": "block"}]},
 }  # fmt: skip
 
 
@@ -80,6 +85,7 @@ def documents(tenant, mark, pepper):
         Tenant(tenant, f"{mark} name", limits=limits, model_limits={f"{mark}-model": limits}),
         Project(f"{tenant}/vault", tenant, f"{mark} project"),
         Issuer(f"https://{mark}.test", "conch", tenant=tenant),
+        GuardrailPolicy(f"{tenant}/strict", tenant=tenant),
         User(f"u{mark}", f"https://{mark}.test", mark, f"{mark}@x", Role.OWNER, tenant=tenant),
         key,
     ]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import httpx2
 import openai
@@ -12,6 +13,7 @@ from usage_events import an_event, any_events, sums_of
 from control_plane.store import usage_contents, usage_pages
 from control_plane.store.usage_contents import StoredContent
 from control_plane.usage.ledger import book
+from serving.contract.guardrails import Action, Stage, Verdict
 from serving.contract.usage import Status
 
 DAY_S = 86400
@@ -196,6 +198,16 @@ async def test_the_export_is_csv_that_spreadsheets_take_for_text(owner, booked, 
         "2025-06-15T09:00:00.000000+00:00",
         "700",
     )
+
+
+async def test_the_export_has_verdicts_as_json(owner, booked):
+    verdict = Verdict("secrets", Stage.INPUT, Action.FLAG, what="api_key", place=1)
+    await booked(an_event(began_at=MORNING, verdicts=(verdict,)), an_event(began_at=MORNING + 1))
+    reply = await owner.get("/v1/usage/export.csv", params={"since": str(MIDNIGHT)})
+    first, second = csv.DictReader(io.StringIO(reply.text, newline=""))
+    (told,) = json.loads(first["verdicts"])
+    assert (told["check"], told["what"], told["place"]) == ("secrets", "api_key", 1)
+    assert second["verdicts"] == ""
 
 
 @pytest.mark.usefixtures("acme")

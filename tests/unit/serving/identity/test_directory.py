@@ -5,6 +5,7 @@ import tracemalloc
 import pytest
 from structlog.testing import capture_logs
 
+from serving.contract.guardrails import GuardrailPolicy
 from serving.contract.permissions import Role
 from serving.contract.policy import (
     Change,
@@ -22,6 +23,7 @@ from serving.contract.policy import (
     User,
     Version,
 )
+from serving.guardrails.default_policy import DEFAULT, OFF
 from serving.identity.directory import Directory, OutOfOrder
 from serving.identity.documents import change_of, encode
 
@@ -150,3 +152,39 @@ def _many(*, keys, tenants):
                 models=("demo", "large"),
             )
         )
+
+
+STRICT = GuardrailPolicy("t/strict", tenant="t")
+
+
+def guarded(**said):
+    project = Project("t/p", "t", "Project", guardrails=said.get("project"))
+    tenant = Tenant("t", "Team", guardrails=said.get("tenant"))
+    settings = Settings(guardrails=said.get("settings", "default"))
+    documents = (project, tenant, settings, STRICT)
+    return Directory.of(Snapshot(version(1), tuple(map(change_of, documents))))
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({}, DEFAULT),
+        ({"settings": "off"}, OFF),
+        ({"settings": "off", "tenant": "t/strict"}, STRICT),
+        ({"project": "default", "tenant": "t/strict"}, DEFAULT),
+    ],
+)
+def test_the_nearest_guardrails_count(said, found):
+    assert guarded(**said).guardrails_of("t/p") == found
+
+
+def test_a_project_that_is_not_there_is_guarded_as_the_settings_say():
+    assert guarded(settings="off").guardrails_of("t/other") is OFF
+
+
+def test_guardrails_that_are_not_there_are_the_default_ones_and_told_once():
+    directory = guarded(project="t/gone")
+    with capture_logs() as logs:
+        assert [directory.guardrails_of("t/p") for _ in range(3)] == [DEFAULT] * 3
+    assert [entry["event"] for entry in logs] == ["guardrails_missing"]
+    assert logs[0]["id"] == "t/gone"

@@ -1,0 +1,1 @@
+"""Guardrail policies: what texts and calls of tools are checked by."""
