@@ -7,7 +7,7 @@ from functools import partial
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api import embeddings, health, models
+from gateway.api import approvals, embeddings, health, models, moderations
 from gateway.api.chat import ChatReply
 from gateway.api.chat_schema import chat_ask
 from gateway.api.completions import CompletionReply
@@ -62,6 +62,7 @@ async def open_gate(settings: GatewaySettings, metrics: Metrics) -> AsyncIterato
 
 def build(gate: Gate, metrics: Metrics, *, metrics_port: int | None = None) -> ASGIApp:
     """The gateway. Requests that came in by `metrics_port` reach the probes and nothing else."""
+    governance = gate.governance
     chat = Generation(chat_ask, ChatReply)
     completions = Generation(completions_ask, CompletionReply)
     api = Router(
@@ -69,6 +70,8 @@ def build(gate: Gate, metrics: Metrics, *, metrics_port: int | None = None) -> A
             Route("/v1/chat/completions", chat, methods=["POST"]),
             Route("/v1/completions", completions, methods=["POST"]),
             Route("/v1/embeddings", embeddings.Endpoint(), methods=["POST"]),
+            Route("/v1/moderations", moderations.Endpoint(), methods=["POST"]),
+            *approvals.routes(None if governance is None else governance.tool_runs.approvals),
             Route("/v1/models", models.list_models, methods=["GET"]),
             Route("/v1/models/{name:path}", models.get_model, methods=["GET"]),
             *PROBES,

@@ -8,7 +8,7 @@ from gateway.estimates import Estimate
 from gateway.telemetry import Record
 from serving.contract.errors import Expired
 from serving.contract.policy import Price
-from serving.contract.usage import Status, UsageEvent
+from serving.contract.usage import Status, UsageEvent, gravest
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Bill:
             ),
             ttft_ms=None if first_s is None else first_s * 1e3,
             latency_ms=self.record.age_s * 1e3,
+            verdicts=gravest(self.record.verdicts),
         )
 
     def refused(self, reason: str) -> UsageEvent:

@@ -9,9 +9,11 @@ from gateway.stages.adapters import Adapters
 from gateway.stages.auth import Gatekeeper
 from gateway.stages.remember import Archive
 from gateway.stages.route import Catalogue
+from gateway.stages.tool_runs import ToolRuns
 from serving.adapters.triton import Triton
 from serving.contract.policy import Settings
 from serving.identity.addresses import AddressLoad
+from serving.identity.directory import Directory
 
 NO_SETTINGS = Settings()
 
@@ -23,6 +25,7 @@ class Governance:
     policy: Policy
     governor: Governor
     archive: Archive
+    tool_runs: ToolRuns
     grant_key: bytes = field(repr=False)
 
 
@@ -44,8 +47,12 @@ class Gate:
     embeddings: Catalogue = field(default_factory=lambda: Catalogue(_none))
 
     @property
+    def directory(self) -> Directory | None:
+        """The policy in force; None without governance. Raises Unavailable before there is one."""
+        return None if self.governance is None else self.governance.policy.directory
+
+    @property
     def runtime(self) -> Settings:
         """What an operator has set at run time."""
-        if self.governance is None:
-            return NO_SETTINGS
-        return self.governance.policy.directory.settings
+        directory = self.directory
+        return NO_SETTINGS if directory is None else directory.settings

@@ -16,6 +16,7 @@ from gateway.quota_metrics import QuotaMetrics
 from gateway.settings import GatewaySettings
 from gateway.stages.auth import Governed
 from gateway.stages.remember import open_archive
+from gateway.stages.tool_runs import open_tool_runs
 from serving.adapters import redis
 from serving.adapters.policy_feed import PolicyFeed
 from serving.contract.task_errors import bare_errors
@@ -39,6 +40,7 @@ async def govern(
         _fresh_keys(verifier),
         # Around the governor, which ends last requests: they have texts, too.
         open_archive(client, timeout_s=store.timeout_s) as archive,
+        open_tool_runs(client, timeout_s=store.timeout_s) as tool_runs,
         open_governor(
             client,
             settings.state_dir / "spool",
@@ -49,7 +51,7 @@ async def govern(
     ):
         metrics.watch_policy(policy)
         key = _bytes(trust.grant_key)
-        yield Governed(policy, verifier), Governance(policy, governor, archive, key)
+        yield Governed(policy, verifier), Governance(policy, governor, archive, tool_runs, key)
 
 
 def _prepare(folder: Path) -> None:

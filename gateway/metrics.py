@@ -33,6 +33,12 @@ class Metrics:
         self.completion_tokens = _counter(
             registry, "completion_tokens", "Tokens they were given", "adapter"
         )
+        self.verdicts = Counter(
+            "conch_gateway_verdicts",
+            "What guardrails came to in requests of known callers",
+            ("stage", "action"),
+            registry=registry,
+        )
         self.first_token = _histogram(registry, "time_to_first_token", "model", FIRST_TOKEN_S)
         self.between_tokens = _histogram(registry, "inter_token", "model", BETWEEN_TOKENS_S)
         self.duration = _histogram(registry, "request_duration", "endpoint", WHOLE_S)

@@ -19,6 +19,8 @@ from gateway.stages.auth import identify
 from gateway.stages.choose import choose, not_found, served_name
 from gateway.stages.dispatch import dispatch
 from gateway.stages.grant import Signer, not_taken
+from gateway.stages.guardrails import policy_of
+from gateway.stages.passed_on import PassedOn, passing_on
 from gateway.stages.priority import class_of, prioritize, unsigned
 from gateway.stages.quota import noted, reserve
 from gateway.stages.remember import remembered
@@ -83,6 +85,7 @@ async def answer(caller: Caller, record: Record, gate: Gate) -> AsyncIterator[An
     async with caller.staying():
         with understanding(gate, principal, record):
             ask = await _chosen(gate, principal, asked)
+            signer = await _signer(gate, principal, ask)
         async with (
             governed(gate, principal, ask, record),
             deadline(gate) as clock,  # within what is settled: its error is how the request ended
@@ -94,11 +97,13 @@ async def answer(caller: Caller, record: Record, gate: Gate) -> AsyncIterator[An
                 model,
                 ask.calls,
                 record.request_id,
-                _signer(gate, principal),
+                signer,
                 concurrency=gate.settings.prompt_concurrency,
             ) as chunks:
                 followed = _followed(chunks, ask, record, gate, clock)
-                yield Answer(ask, model, record.tally, followed, clock.states)
+                with _passing_on(gate, principal, ask, signer) as passed:
+                    seen = followed if passed is None else passed.watched(followed)
+                    yield Answer(ask, model, record.tally, seen, clock.states)
 
 
 def _shaped(gate: Gate, ask: Ask) -> Ask:
@@ -145,8 +150,20 @@ async def governed(
             yield
 
 
-def _signer(gate: Gate, principal: Principal) -> Signer:
-    return Signer(None if gate.governance is None else gate.governance.grant_key, principal)
+async def _signer(gate: Gate, principal: Principal, ask: Ask) -> Signer:
+    """Says what it may do, by its guardrails and by what is known of its run of calls of tools."""
+    policy, governance = policy_of(gate.directory, principal), gate.governance
+    if governance is None:
+        return Signer(None, principal, policy)
+    run = await governance.tool_runs.known(principal, ask, policy.policy)
+    return Signer(governance.grant_key, principal, policy, run)
+
+
+def _passing_on(
+    gate: Gate, principal: Principal, ask: Ask, signer: Signer
+) -> AbstractContextManager[PassedOn | None]:
+    runs = None if gate.governance is None else gate.governance.tool_runs
+    return passing_on(runs, principal, ask, signer.guardrails.policy)
 
 
 async def _followed(

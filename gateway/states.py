@@ -31,10 +31,3 @@ class States:
         if not told or SequenceState.RUNNING in told:
             return SequenceState.RUNNING
         return SequenceState.PAUSED if SequenceState.PAUSED in told else SequenceState.WAITING
-
-
-def is_notice(chunk: Chunk) -> bool:
-    """Whether it tells of a state and has nothing of the answer."""
-    return chunk.state is not None and not (
-        chunk.text or chunk.logprobs or chunk.finish_reason is not None
-    )

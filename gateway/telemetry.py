@@ -1,19 +1,21 @@
 """What the gateway tells of a request and of itself. Never prompts, answers or keys."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import structlog
 from prometheus_client import Histogram
 
 from gateway.ask import Ask
 from gateway.metrics import Metrics
-from gateway.states import is_notice
 from gateway.tally import Tally
 from serving.contract.calls import Chunk
 from serving.contract.errors import Cancelled
+from serving.contract.guardrails import Verdict
 from serving.contract.principal import Principal
+from serving.contract.usage import MOST_VERDICTS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("gateway")
 
@@ -37,6 +39,7 @@ class Record:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     listener: Callable[[Chunk], None] | None = None
     first_token_s: float | None = None
+    verdicts: list[Verdict] = field(default_factory=list)
     _began_s: float = field(default_factory=time.perf_counter)
     _last_s: float = 0.0
     _is_streamed: bool = False
@@ -74,7 +77,9 @@ class Record:
     def saw(self, chunk: Chunk) -> None:
         """Called for every chunk, so it is cheap."""
         self.tally.add(chunk)
-        if is_notice(chunk):
+        if chunk.verdicts:
+            self.found(chunk.verdicts)
+        if chunk.is_notice:
             # No token, and the pause before the next one says nothing of the engine's pace.
             self._last_s = time.perf_counter()
             return
@@ -89,6 +94,13 @@ class Record:
         else:
             self._between.observe(now_s - self._last_s)
         self._last_s = now_s
+
+    def found(self, verdicts: Iterable[Verdict]) -> None:
+        """What guardrails came to; of very many the first are kept, and all are counted."""
+        for verdict in verdicts:
+            self.metrics.verdicts.labels(verdict.stage, verdict.action).inc()
+            if len(self.verdicts) < MOST_VERDICTS:
+                self.verdicts.append(verdict)
 
     def ended(self) -> None:
         """Counts and logs the request, once."""
@@ -125,4 +137,9 @@ class Record:
             first_token_ms=None if first_s is None else round(first_s * 1e3, 1),
             prompt_tokens=self.tally.prompt_tokens,
             completion_tokens=self.tally.completion_tokens,
+            **self._found(),
         )
+
+    def _found(self) -> dict[str, Any]:
+        """Without what is nothing: most requests give no reason to any verdict."""
+        return {"verdicts": [asdict(each) for each in self.verdicts]} if self.verdicts else {}

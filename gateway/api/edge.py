@@ -21,6 +21,8 @@ ENDPOINTS = {
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
     "/v1/models": "models",
+    "/v1/approvals": "approvals",
+    "/v1/moderations": "moderations",
     "/health/live": "health",
     "/health/ready": "health",
     "/metrics": "metrics",
@@ -94,4 +96,5 @@ class _Response:
 
 
 def _endpoint(path: str) -> str:
-    return "models" if path.startswith("/v1/models/") else ENDPOINTS.get(path, "other")
+    parent = next((p for p in ("/v1/models", "/v1/approvals") if path.startswith(f"{p}/")), path)
+    return ENDPOINTS.get(parent, "other")

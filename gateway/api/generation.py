@@ -12,7 +12,6 @@ from gateway.api.keep_alive import keep_alive
 from gateway.api.sse import DONE, EventStream
 from gateway.gate import Gate
 from gateway.pipeline import Answer, answer
-from gateway.states import is_notice
 from gateway.tally import Tally
 from gateway.telemetry import Record
 from serving.contract.calls import Chunk
@@ -58,7 +57,7 @@ async def _pour(given: Answer, reply: Reply, stream: EventStream, *, comment_s: 
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(keep_alive(stream, given.states, comment_s))
             async for chunk in given.chunks:
-                events = b"" if is_notice(chunk) else reply.events(chunk)
+                events = b"" if chunk.is_notice else reply.events(chunk)
                 if events:
                     await stream.push(events)
             last = reply.usage_event(given.tally) if given.ask.has_usage_event else b""

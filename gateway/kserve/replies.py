@@ -7,7 +7,6 @@ from tritonclient.grpc import service_pb2
 from tritonclient.utils import np_to_triton_dtype
 
 from gateway.kserve.status import details_of, retry_after_ms
-from gateway.states import is_notice
 from serving.adapters.triton import raw_bytes
 from serving.contract.calls import Call, Chunk
 from serving.contract.errors import ConchError
@@ -40,7 +39,7 @@ class Replies:
 
         What a sequence has used is told at its end, not on the way.
         """
-        if is_notice(chunk):
+        if chunk.is_notice:
             return self._of_all(chunk) if self._wants(STATE) else None
         return self._of_text(chunk) if _is_plain(chunk) else self._of_all(chunk)
 

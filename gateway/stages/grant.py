@@ -4,10 +4,12 @@ import secrets
 import time
 from dataclasses import dataclass, field, replace
 
+from gateway.stages.guardrails import BY_DEFAULT, InForce
 from serving.contract.calls import Call
 from serving.contract.errors import EngineFailed
 from serving.contract.grant import CLASSES, DEFAULT_LIFETIME_S, Grant, sign
 from serving.contract.principal import Principal
+from serving.contract.tool_runs import NOTHING, ToolRun
 
 OPERATOR = "_gateway"  # asks for itself, and is no tenant: those are slugs
 
@@ -18,6 +20,8 @@ class Signer:
 
     key: bytes | None = field(repr=False)
     principal: Principal
+    guardrails: InForce = BY_DEFAULT
+    run: ToolRun = NOTHING
 
     def signed(self, call: Call, model: str, triton_id: str) -> Call:
         """`call` with a grant that is good for the request `triton_id` of `model` alone."""
@@ -33,8 +37,10 @@ class Signer:
             # The one that was chosen for it, and no other the principal may use.
             adapters=() if call.adapter is None else (call.adapter,),
             tools=self.principal.tools,
+            guardrails=self.guardrails.reference,
+            run=self.run,
         )
-        return replace(call, grant=sign(grant, self.key))
+        return replace(call, grant=sign(grant, self.key), guardrails=self.guardrails.text)
 
 
 def ceiling(classes: tuple[str, ...] | None) -> str:

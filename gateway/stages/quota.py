@@ -12,7 +12,7 @@ from gateway.governor import Governor
 from gateway.reservation import bound, event_of, reservation
 from gateway.stages.quota_headers import quota_headers, refusal_headers
 from gateway.telemetry import Record
-from serving.contract.errors import Cancelled, ConchError, InternalError
+from serving.contract.errors import Blocked, Cancelled, ConchError, InternalError
 from serving.contract.principal import Principal
 from serving.contract.quota import Admission, Reservation
 from serving.contract.usage import Status, UsageEvent
@@ -91,6 +91,8 @@ def _not_admitted(bill: Bill, error: BaseException) -> UsageEvent:
 def _ending(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, Cancelled | asyncio.CancelledError | GeneratorExit):
         return Status.CANCELLED, Cancelled.code
+    if isinstance(error, Blocked):
+        return Status.REFUSED, error.code
     return Status.FAILED, error.code if isinstance(error, ConchError) else InternalError.code
 
 

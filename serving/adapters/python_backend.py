@@ -3,10 +3,11 @@
 Its types stop here: models see request ids, dicts of arrays, and our errors.
 """
 
+import asyncio
 import gc
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from traceback import format_exception
 from typing import Any
 
@@ -118,12 +119,35 @@ def answer_each(requests: Sequence[Any], answer: Callable[[dict[str, Array]], Ar
     return [_answered(request, answer) for request in requests]
 
 
+async def answer_all(
+    requests: Sequence[Any], answer: Callable[[dict[str, Array]], Awaitable[Arrays]]
+) -> list[Any]:
+    """The same, for answers that are waited for together."""
+    return list(await asyncio.gather(*(_awaited(request, answer) for request in requests)))
+
+
 def _answered(request: Any, answer: Callable[[dict[str, Array]], Arrays]) -> Any:
     try:
-        return _response(answer({t.name(): t.as_numpy() for t in request.inputs()}))
-    except ConchError as error:
-        triton_error = pb_utils.TritonError(to_wire(error), _triton_code(error))
+        return _response(answer(_inputs(request)))
     except Exception as error:  # one bad request must not end the others of its batch
+        return _refused(request, error)
+
+
+async def _awaited(request: Any, answer: Callable[[dict[str, Array]], Awaitable[Arrays]]) -> Any:
+    try:
+        return _response(await answer(_inputs(request)))
+    except Exception as error:
+        return _refused(request, error)
+
+
+def _inputs(request: Any) -> dict[str, Array]:
+    return {t.name(): t.as_numpy() for t in request.inputs()}
+
+
+def _refused(request: Any, error: Exception) -> Any:
+    if isinstance(error, ConchError):
+        triton_error = pb_utils.TritonError(to_wire(error), _triton_code(error))
+    else:
         log_exception(f"request '{request.request_id()}'", error)
         triton_error = pb_utils.TritonError("internal_error: internal error in the model")
     return pb_utils.InferenceResponse(error=triton_error)

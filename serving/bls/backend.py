@@ -18,9 +18,12 @@ from serving.bls.adapter_choice import LORA_INPUTS
 from serving.bls.adapter_keeper import keep_warm
 from serving.bls.adapter_load import load_adapters
 from serving.bls.control import operate
+from serving.bls.embeddings import Embeddings
 from serving.bls.engine import Arrays, Engine
 from serving.bls.ensemble_backend import load_language
 from serving.bls.grants import Gate
+from serving.bls.guard_metrics import GuardMetrics
+from serving.bls.guards import Guards
 from serving.bls.metrics import Metrics, RequestClock
 from serving.bls.pipeline import Model, answer
 from serving.bls.queue_load import load_queue
@@ -129,11 +132,24 @@ class BlsModel:
 
 
 def _load(config: ModelConfig, metrics: Metrics) -> Model:
-    engine = Engine(config.parameter("engine") or f"{config.name}_engine", TritonStream().infer)
+    triton = TritonStream()
+    engine = Engine(config.parameter("engine") or f"{config.name}_engine", triton.infer)
     queue = load_queue(config, QueueMetrics(python_backend, config.name), metrics.show_load)
     language = load_language(config)
     adapters = load_adapters(config, engine, end_id=language.end_ids[0], log=log_info)
-    return Model(Gate(config.name, _grant_key()), language, queue, engine, adapters)
+    gate = Gate(config.name, _grant_key())
+    return Model(gate, language, queue, engine, adapters, _guards(config, triton))
+
+
+def _guards(config: ModelConfig, triton: TritonStream) -> Guards:
+    metrics = GuardMetrics(python_backend, config.name, log_exception)
+    return Guards(
+        Embeddings(triton.infer, config.text("embedding", "embedding")),
+        metrics.tell,
+        metrics.failed,
+        metrics.wait_ms,
+        can_spotlight=config.text("spotlight", "on") != "off",
+    )
 
 
 def _own_lora(arrays: Arrays) -> tuple[Arrays, Arrays]:

@@ -88,6 +88,15 @@ class Language:
             is_thinking=self._thinks(call) and self._is_thinking(ids),
         )
 
+    def text_of(self, ids: Sequence[int]) -> str:
+        """What token ids stand for, special ones too. Raises InvalidRequest for what is none."""
+        self._check_ids(ids)
+        return self.tokenizer.showing_all().decode(list(ids))
+
+    def ids_of(self, text: str) -> tuple[int, ...]:
+        """The token ids of such a text."""
+        return tuple(self.tokenizer.encode(text, has_template=True))
+
     def reading(self, call: Call, prompt: Prompt) -> Reading | None:
         """How to read an answer in which not all text is content; None: all of it is."""
         family = self.tools if call.tools else None
@@ -147,7 +156,7 @@ class Language:
         tools = self.tokenizer.without_special(list(call.tools)) if call.tools else None
         return self.tokenizer.encode(self.template.render(messages, tools), has_template=True)
 
-    def _check_ids(self, ids: list[int]) -> None:
+    def _check_ids(self, ids: Sequence[int]) -> None:
         size = self.tokenizer.vocab_size
         wrong = next((i for i in ids if not 0 <= i < size), None)
         if wrong is not None:

@@ -1,4 +1,6 @@
-"""A request's path inside Triton: grant → adapter → tools → prompt → its turn → engine → text."""
+"""A request's path inside Triton: grant → guard in → adapter → tools → prompt → its turn → engine →
+text → guard out.
+"""
 
 import asyncio
 import time
@@ -7,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from secrets import randbits
+from typing import TypeVar
 
 from serving.bls.adapter import Adapter
 from serving.bls.adapter_choice import Adapters, choose
@@ -14,6 +17,9 @@ from serving.bls.answer import Answer, Progress
 from serving.bls.engine import Arrays, Engine, new_request_id
 from serving.bls.engine_tensors import Tokens, encode, requested_outputs
 from serving.bls.grants import Gate
+from serving.bls.guarded_answer import GuardedAnswer
+from serving.bls.guarded_sentences import GuardedSentences
+from serving.bls.guards import Guards
 from serving.bls.language import Language, Prompt
 from serving.bls.queue import Queue
 from serving.bls.resumable import rest_of
@@ -21,13 +27,15 @@ from serving.bls.scheduling.classes import rank_of
 from serving.bls.scheduling.job import State
 from serving.bls.tools import offered
 from serving.bls.turns import Turn
-from serving.contract.calls import Call, Chunk, Sampling, SequenceState
+from serving.bls.watch import Watch
+from serving.contract.calls import Call, Chunk, FinishReason, Sampling, SequenceState
 from serving.contract.errors import EngineFailed, Expired
 from serving.contract.grant import Grant
 from serving.contract.task_errors import bare_errors
 
 LONG_PROMPT = 10_000  # characters; about a millisecond of work
 Emit = Callable[[Chunk], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,7 @@ class Model:
     queue: Queue
     engine: Engine
     adapters: Adapters | None = None  # an engine that takes none
+    guards: Guards = field(default_factory=Guards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class Request:
     id: str
     call: Call
     grant: Grant
+    watch: Watch
     adapter: Adapter | None
     prompt: Prompt
     sampling: Sampling
@@ -68,13 +78,16 @@ async def answer(
     Raises ConchError. Cancelling it, at any moment, ends its requests in the engine first.
     """
     grant = model.gate.check(call.grant, request_id)
+    watch = Watch(model.guards, call, grant, emit)
+    call = await _aside(call, partial(_guarded, model.language, watch))
     adapter = choose(model.adapters, call, grant, lora or {})
     call = offered(model.language, call, grant)
-    prompt = await _prompt(model.language, call)
+    prompt = await _aside(call, model.language.prompt)
     request = Request(
         id=request_id or new_request_id(),
         call=call,
         grant=grant,
+        watch=watch,
         adapter=adapter,
         prompt=prompt,
         sampling=model.language.sampling_of(call),
@@ -84,35 +97,46 @@ async def answer(
     with bare_errors():
         try:
             async with asyncio.timeout(_seconds(call.deadline_ms)), asyncio.TaskGroup() as tasks:
+                tasks.create_task(watch.judge())
                 for index in range(call.n):
-                    tasks.create_task(_sequence(model, request, index, emit))
+                    tasks.create_task(_sequence(model, request, index))
         except TimeoutError:
             model.queue.turns.scheduler.counts.refusals[Expired.code] += 1
             raise Expired(f"not answered within deadline_ms = {call.deadline_ms}") from None
 
 
-async def _prompt(language: Language, call: Call) -> Prompt:
-    """A long text is tokenised aside: it must not hold up the others' streams."""
+async def _aside(call: Call, work: Callable[[Call], T]) -> T:
+    """What reads a long text is done aside: it must not hold up the others' streams."""
     if _characters(call) < LONG_PROMPT:
-        return language.prompt(call)
-    return await asyncio.to_thread(language.prompt, call)
+        return work(call)
+    return await asyncio.to_thread(work, call)
+
+
+def _guarded(language: Language, watch: Watch, call: Call) -> Call:
+    """Token ids are read as the text that they stand for: they are no way around the guardrails."""
+    if call.input_ids is None or call.text is not None:
+        return watch.read(call)
+    text = language.text_of(call.input_ids)
+    read = watch.read(replace(call, text=text, input_ids=None)).text
+    return call if read in (None, text) else replace(call, input_ids=language.ids_of(read))
 
 
 def _characters(call: Call) -> int:
     parts = (*(m.get("content") for m in call.messages or ()), *(call.tools or ()))
-    return len(call.text or "") + sum(len(str(part)) for part in parts)
+    texts = len(call.text or "") + len(call.input_ids or ())
+    return texts + sum(len(str(part)) for part in parts)
 
 
-async def _sequence(model: Model, request: Request, index: int, emit: Emit) -> None:
+async def _sequence(model: Model, request: Request, index: int) -> None:
     made = Answer(model.language, request.call, request.prompt, index)
+    watch = request.watch
     progress = Progress.of(request.call, time.monotonic())
-    async with model.queue.line(request, index, partial(_tell, request.call, index, emit)) as turn:
-        await turn.run(partial(_generate, model, request, made, turn, progress, emit))
+    out = _Out(watch.answer(request.call), watch.sentences(), progress)
+    async with model.queue.line(request, index, partial(_tell, request, index)) as turn:
+        await turn.run(partial(_generate, model, request, made, turn, out))
 
 
-async def _generate(
-    model: Model, request: Request, made: Answer, turn: Turn, progress: Progress, emit: Emit
-) -> None:
+async def _generate(model: Model, request: Request, made: Answer, turn: Turn, out: "_Out") -> None:
     """One engine request: the whole answer, or what is left of it."""
     async with (
         _kept(model, request, turn),
@@ -124,7 +148,8 @@ async def _generate(
             turn.made(len(tokens.ids))
             chunk = made.push(tokens)
             turn.is_over = made.finish_reason is not None
-            _emit(chunk, made, turn, progress, emit)
+            if chunk is not None:
+                await _emit(request, chunk, made, turn, out)
             # The engine has more to say only where we ended the answer before it did.
             if made.finish_reason is not None and tokens.times is None:
                 return
@@ -161,22 +186,36 @@ def _stream(
     return model.adapters.pool.stream(request.adapter, arrays, outputs)
 
 
-def _emit(chunk: Chunk | None, made: Answer, turn: Turn, progress: Progress, emit: Emit) -> None:
-    if chunk is None:
-        return
+@dataclass(frozen=True, slots=True)
+class _Out:
+    """The way out of one sequence."""
+
+    guard: GuardedAnswer
+    sentences: GuardedSentences | None
+    progress: Progress
+
+
+async def _emit(request: Request, chunk: Chunk, made: Answer, turn: Turn, out: _Out) -> None:
+    chunk = out.guard.push(chunk)
+    if out.sentences is not None:
+        chunk = await out.sentences.push(chunk)
+    if chunk.finish_reason is FinishReason.CONTENT_FILTER:
+        made.finish_reason = FinishReason.CONTENT_FILTER
+        turn.is_over = True
     if chunk.finish_reason is not None:
         is_one = turn.entry.stops == 0
-        timings = made.timings(turn.waited_ms) if is_one else turn.timings()
-        chunk = replace(chunk, timings=timings)
-    elif progress.is_due(time.monotonic()):
+        timings = made.timings(turn.waited_ms) if is_one else None
+        chunk = replace(chunk, usage=made.usage(), timings=timings or turn.timings())
+    elif out.progress.is_due(time.monotonic()):
         chunk = replace(chunk, usage=made.usage())
-    emit(chunk)
+    if chunk != Chunk(chunk.index):  # all of it is held back
+        request.watch.emit(chunk)
 
 
-def _tell(call: Call, index: int, emit: Emit, state: SequenceState) -> None:
+def _tell(request: Request, index: int, state: SequenceState) -> None:
     """Those who came by a gateway hear of a pause: it has clocks of its own."""
-    if call.grant is not None:
-        emit(Chunk(index, state=state))
+    if request.call.grant is not None:
+        request.watch.emit(Chunk(index, state=state))
 
 
 def _seconds(deadline_ms: int | None) -> float | None:

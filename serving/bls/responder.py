@@ -38,7 +38,7 @@ class Responder:
         return chunk.finish_reason is not None and self._left == 1
 
     def emit(self, chunk: Chunk) -> None:
-        if chunk.state is not None:
+        if chunk.is_notice:
             self.sink.send(encode_chunk(chunk, self.call), is_final=False)
             return
         is_last = chunk.finish_reason is not None
@@ -72,6 +72,7 @@ class Responder:
                 logprobs=before.logprobs + chunk.logprobs,
                 reasoning=before.reasoning + chunk.reasoning,
                 tool_calls=joined(before.tool_calls + chunk.tool_calls),
+                verdicts=before.verdicts + chunk.verdicts,
             )
         self._whole[chunk.index] = chunk
         return chunk

@@ -12,9 +12,11 @@ from enginebuild.repository import (
     demo,
     embedding,
     entries,
+    guard,
     write,
     write_embedding,
     write_external,
+    write_guard,
 )
 from serving.contract.pbtxt import render
 
@@ -30,11 +32,12 @@ def files(folder: Path) -> dict[str, str]:
 def test_the_repository_in_git_is_the_one_that_is_generated(tmp_path):
     write(demo(), tmp_path)
     write_embedding(tmp_path)
+    write_guard(tmp_path)
     assert files(REPOSITORY) == files(tmp_path)
 
 
 def test_every_model_of_the_repository_has_an_entry():
-    names = {entry.name for entry in (*entries(demo()), embedding())}
+    names = {entry.name for entry in (*entries(demo()), embedding(), guard())}
     assert {p.name for p in REPOSITORY.iterdir()} == names
 
 

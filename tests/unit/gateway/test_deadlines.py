@@ -22,6 +22,7 @@ from gateway.spool_file import SUFFIX, SpoolFile
 from gateway.stages.auth import ALONE
 from gateway.stages.remember import open_archive
 from gateway.stages.route import Catalogue
+from gateway.stages.tool_runs import open_tool_runs
 from gateway.telemetry import Record
 from serving.adapters.redis import connect
 from serving.contract.calls import Call
@@ -68,9 +69,10 @@ async def opened(spool: Path, metrics: Metrics) -> AsyncIterator[Gate]:
         open_gate(settings, metrics) as gate,
         connect(RedisSettings(url="redis://127.0.0.1:1")) as redis,
         open_archive(redis, timeout_s=0.2) as archive,
+        open_tool_runs(redis, timeout_s=0.2) as runs,
         open_governor(redis, spool, QuotaMetrics(CollectorRegistry()), lease_s=30.0) as governor,
     ):
-        governance = Governance(policy, governor, archive, b"k")
+        governance = Governance(policy, governor, archive, runs, b"k")
         yield Gate(settings, gate.gatekeeper, Catalogue(never), gate.triton, gate.load, governance)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.states import States, is_notice
+from gateway.states import States
 from serving.contract.calls import Chunk, FinishReason, SequenceState, TokenLogprob, Usage
 
 RUNNING, WAITING, PAUSED = SequenceState.RUNNING, SequenceState.WAITING, SequenceState.PAUSED
@@ -48,8 +48,8 @@ def test_a_token_that_comes_late_is_not_news() -> None:
 
 
 def test_only_what_has_nothing_of_the_answer_is_a_notice() -> None:
-    assert is_notice(news(0, PAUSED))
-    assert is_notice(Chunk(state=RUNNING, usage=Usage(1, 1)))
+    assert news(0, PAUSED).is_notice
+    assert Chunk(state=RUNNING, usage=Usage(1, 1)).is_notice
     for chunk in (
         Chunk(text="a"),
         Chunk(usage=Usage(1, 1)),
@@ -57,4 +57,4 @@ def test_only_what_has_nothing_of_the_answer_is_a_notice() -> None:
         Chunk(logprobs=(TokenLogprob(1, b"", -1.0),), state=RUNNING),
         Chunk(finish_reason=FinishReason.STOP, state=RUNNING),
     ):
-        assert not is_notice(chunk)
+        assert not chunk.is_notice

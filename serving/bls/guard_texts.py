@@ -1,0 +1,116 @@
+"""What the Triton model `guard` says of texts: verdicts, and the texts as they may be shown."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from serving.bls import meaning
+from serving.bls.guards import Compiled, Guards, compiled
+from serving.contract.errors import InvalidRequest, Unavailable
+from serving.contract.guardrails import Action, OnFailure, Stage, Verdict
+from serving.guardrails.default_policy import DEFAULT
+from serving.guardrails.meaning_windows import Passage
+from serving.guardrails.wire import Sealed, parsed, sealed
+
+Array = npt.NDArray[Any]
+MAX_TEXTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request. `shape` is that of its texts."""
+
+    shape: tuple[int, ...]
+    texts: tuple[str, ...]
+    stage: Stage
+    policy: Sealed
+
+
+def decode(arrays: Mapping[str, Array]) -> Asked:
+    """Raises InvalidRequest that names the tensor."""
+    given = arrays["text"]
+    if not 1 <= given.size <= MAX_TEXTS:
+        raise InvalidRequest(
+            f"'text' has {given.size} texts, it must have 1 to {MAX_TEXTS}", param="text"
+        )
+    texts = tuple(_text("text", data) for data in given.flat)
+    return Asked(given.shape, texts, _stage(arrays), _policy(arrays))
+
+
+def encode(asked: Asked, read: "Sequence[Read]") -> dict[str, Array]:
+    verdicts = [orjson.dumps([asdict(verdict) for verdict in each.verdicts]) for each in read]
+    redacted = [each.text.encode() for each in read]
+    return {
+        "verdicts": np.array(verdicts, np.object_).reshape(asked.shape),
+        "redacted": np.array(redacted, np.object_).reshape(asked.shape),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One text: what was found in it, and what is left of it."""
+
+    text: str
+    verdicts: tuple[Verdict, ...]
+
+
+async def read(guards: Guards, asked: Asked) -> list[Read]:
+    """Each text by itself. Raises Unavailable where the policy wants checks that cannot be made."""
+    policy = compiled(asked.policy.text, asked.policy.reference)
+    by_rules = [_by_rules(policy, asked, text) for text in asked.texts]
+    found = await _by_meaning(guards, policy, asked)
+    for verdict in (v for each in by_rules for v in each.verdicts):
+        guards.tell(verdict)
+    return [replace(r, verdicts=r.verdicts + f) for r, f in zip(by_rules, found, strict=True)]
+
+
+def _by_rules(policy: Compiled, asked: Asked, text: str) -> Read:
+    examined = policy.guard.examine(text, asked.stage)
+    return Read(examined.text, _told(examined.verdicts))
+
+
+async def _by_meaning(guards: Guards, policy: Compiled, asked: Asked) -> list[tuple[Verdict, ...]]:
+    passages = [Passage(text, asked.stage, place) for place, text in enumerate(asked.texts)]
+    try:
+        async with asyncio.timeout(policy.policy.budget_ms / 1e3):
+            verdicts = await meaning.read(policy, passages, guards.embeddings)
+    except Exception as error:
+        guards.failed(error)
+        if policy.policy.on_failure is OnFailure.CLOSED:
+            raise Unavailable("the guardrails cannot read texts by their meaning now") from None
+        verdicts = ()
+    for verdict in verdicts:
+        guards.tell(verdict)
+    return [_told(v for v in verdicts if v.place == place) for place in range(len(passages))]
+
+
+def _told(verdicts: Any) -> tuple[Verdict, ...]:
+    return tuple(replace(v, place=None) for v in verdicts if v.action is not Action.ALLOW)
+
+
+def _stage(arrays: Mapping[str, Array]) -> Stage:
+    if "stage" not in arrays:
+        return Stage.INPUT
+    name = _text("stage", arrays["stage"].flat[0])
+    if name not in tuple(Stage):
+        raise InvalidRequest(
+            f"'stage' is '{name[:64]}', it must be one of {', '.join(Stage)}", param="stage"
+        )
+    return Stage(name)
+
+
+def _policy(arrays: Mapping[str, Array]) -> Sealed:
+    text = _text("policy", arrays["policy"].flat[0]) if "policy" in arrays else ""
+    return sealed(parsed(text) if text else DEFAULT)
+
+
+def _text(name: str, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"'{name}' is not UTF-8 (byte {error.start})", param=name) from None

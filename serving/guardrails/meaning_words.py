@@ -1,0 +1,33 @@
+"""The words of a text and their neighbours as numbers: what a vector of its meaning leaves out."""
+
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+BUCKETS = 8192
+MOST_WORDS = 200
+STEM = 6  # letters of a word that count
+_WORD = re.compile(r"[^\W\d_]+|[0-9]|[^\w\s]")
+
+Features = npt.NDArray[np.float32]
+
+
+def features(texts: Sequence[str]) -> Features:
+    """[texts, BUCKETS]: the square root of one over how many there are, for each that is there."""
+    found = np.zeros((len(texts), BUCKETS), np.float32)
+    for row, text in zip(found, texts, strict=True):
+        places = list({zlib.crc32(gram.encode()) % BUCKETS for gram in _grams(text)})
+        if places:
+            row[places] = len(places) ** -0.5
+    return found
+
+
+def _grams(text: str) -> Iterator[str]:
+    """Words, pairs of neighbours, and pairs with one word between them."""
+    words = [word[:STEM] for word in _WORD.findall(text.lower())[:MOST_WORDS]]
+    yield from words
+    yield from (f"{first} {second}" for first, second in zip(words, words[1:], strict=False))
+    yield from (f"{first} _ {second}" for first, second in zip(words, words[2:], strict=False))
