@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -29,5 +30,5 @@ def _grams(text: str) -> Iterator[str]:
     """Words, pairs of neighbours, and pairs with one word between them."""
     words = [word[:STEM] for word in _WORD.findall(text.lower())[:MOST_WORDS]]
     yield from words
-    yield from (f"{first} {second}" for first, second in zip(words, words[1:], strict=False))
+    yield from (f"{first} {second}" for first, second in pairwise(words))
     yield from (f"{first} _ {second}" for first, second in zip(words, words[2:], strict=False))
