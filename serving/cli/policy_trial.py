@@ -93,7 +93,7 @@ class Trial:
 
     def _scores(self, check: Check, found: Sequence[Window], vectors: Any) -> Any:
         if check.kind is CheckKind.CLASSIFIER:
-            return classifier().scores(vectors, [window.stage for window in found])
+            return classifier().scores(vectors, found)
         assert self.embed is not None
         return topic_scores(vectors, self.embed(check.phrases))
 
