@@ -16,7 +16,7 @@ COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.
 .DEFAULT_GOAL := help
 .PHONY: help up down venv install install-dev lint format types imports unit contract integration \
 	e2e test test-full bench bench-governance bench-adapters bench-embeddings bench-scheduling \
-	bench-scheduler simulate \
+	bench-scheduler bench-guardrails eval-guardrails simulate \
 	models loadtest lock clean
 
 help: ## Show this list
@@ -76,7 +76,7 @@ e2e: install-dev ## Run the tests of the whole stack
 	$(BIN)/pytest tests/e2e
 
 test: lint types imports ## Set up and check everything; what CI runs
-	$(BIN)/pytest --durations=25
+	$(BIN)/python tests/all.py --durations=15
 
 test-full: export CONCH_TEST_SCALE := full
 test-full: test ## The same at full scale
@@ -99,6 +99,12 @@ bench-scheduling: install-dev ## Measure what people feel while agents flood the
 simulate: install-dev ## Plot what the scheduler does to simulated engines, into docs/scheduling
 	$(PIP) --quiet --no-build-isolation -e '.[bench]'
 	$(BIN)/python -m loadtests.simulate plots --out docs/scheduling
+
+bench-guardrails: install-dev ## Measure what guardrails cost
+	$(BIN)/python -m loadtests.bench.guardrails
+
+eval-guardrails: install-dev ## Measure what guardrails find, by family of attacks, and what they mistake
+	$(BIN)/python build/guardrails/evaluate.py
 
 bench-scheduler: install-dev ## Measure what one decision of the scheduler costs
 	$(BIN)/python -m loadtests.bench.scheduler_cost

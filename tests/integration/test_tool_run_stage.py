@@ -27,15 +27,9 @@ from gateway.stages.tool_runs import ToolRuns, open_tool_runs
 from serving.adapters.redis import connect
 from serving.adapters.tool_approvals import ApprovalStore
 from serving.cli.approvals import approvals
-from serving.contract.approvals import (
-    Approval,
-    ApprovalDenied,
-    ApprovalStatus,
-    approval_of,
-    new_ask_id,
-)
+from serving.contract.approvals import Approval, ApprovalStatus, approval_of, new_ask_id
 from serving.contract.calls import Call, Chunk
-from serving.contract.errors import Unauthenticated, Unavailable
+from serving.contract.errors import ApprovalDenied, Unauthenticated, Unavailable
 from serving.contract.guardrails import Action, Check, CheckKind, GuardrailPolicy, OnFailure
 from serving.contract.permissions import Role, permissions_of
 from serving.contract.principal import Principal
