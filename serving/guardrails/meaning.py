@@ -39,7 +39,7 @@ class Classifier:
     hidden], `inner_bias` [nets, hidden], `outer` [nets, hidden, 2], `outer_bias` [2],
     `words` [BUCKETS, 2].
 
-    A score is calibrated on training texts whose templates a network had not seen: 0.5 is what 1 %
+    A score is calibrated on training texts whose templates a network had not seen: 0.5 is what 2 %
     of the harmless texts exceed, and from there scores rise as the odds of an attack do (Platt's
     scaling with a fixed middle). A text's score is that of its highest window.
     """

@@ -1,0 +1,1 @@
+"""The texts that the attack classifier learns from and is measured on, and how it is trained."""
