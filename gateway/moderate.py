@@ -54,6 +54,6 @@ async def _guarded(gate: Gate, ask: Ask, policy: InForce, record: Record) -> lis
     texts = [call.text or "" for call in ask.calls]
     stage = ask.stage if isinstance(ask, ModerationAsk) else Stage.INPUT
     try:
-        return await guarded(gate.triton, texts, stage, policy.text, record.request_id)
+        return await guarded(gate.triton, texts, stage, policy.sealed, record.request_id)
     except ModelNotFound:
         raise Unavailable("the model 'guard' is not there; try again soon") from None

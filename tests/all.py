@@ -1,4 +1,4 @@
-"""Runs every test: those of single modules beside the others, which wait for most of their time.
+"""Runs every test: those of parts beside those of the whole, which wait for most of their time.
 
 `python tests/all.py [pytest's options]`. Fails where one of the two does, with the output of both.
 """
@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-BESIDE, NICENESS = ("unit",), 10
-OTHERS = ("contract", "integration", "e2e")
+BESIDE, NICENESS = ("unit", "contract"), 10
+OTHERS = ("integration", "e2e")
 
 
 def main(options: list[str]) -> int:

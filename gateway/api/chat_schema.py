@@ -53,6 +53,8 @@ class Message(BaseModel):
     name: Text | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: Text | None = None
+    # Conch's own: somebody else has written it.
+    trust: Literal["retrieved"] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

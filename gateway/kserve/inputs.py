@@ -12,7 +12,9 @@ from serving.contract.tensors import BLS_INPUTS, Tensor
 from serving.contract.wire import Array
 
 # The gateway's own to give, or an operator's: whoever sends them is not one of its clients.
-NOT_FOR_CLIENTS = frozenset({"control", "grant", "lora_config", "lora_task_id", "lora_weights"})
+NOT_FOR_CLIENTS = frozenset(
+    {"control", "grant", "guardrails", "lora_config", "lora_task_id", "lora_weights"}
+)
 MAX_STRINGS = 1024
 _DECLARED = {tensor.name: tensor for tensor in BLS_INPUTS if tensor.name not in NOT_FOR_CLIENTS}
 _CONTENTS = {

@@ -39,8 +39,12 @@ class Replies:
 
         What a sequence has used is told at its end, not on the way.
         """
+        if chunk.verdicts:  # for the operator: the client hears what comes of them
+            chunk = replace(chunk, verdicts=())
         if chunk.is_notice:
             return self._of_all(chunk) if self._wants(STATE) else None
+        if chunk == Chunk(chunk.index):
+            return None
         return self._of_text(chunk) if _is_plain(chunk) else self._of_all(chunk)
 
     def _of_text(self, chunk: Chunk) -> Any:

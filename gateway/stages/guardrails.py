@@ -17,6 +17,11 @@ class InForce:
     reference: str
     text: str | None
 
+    @property
+    def sealed(self) -> str:
+        """Its JSON in any case."""
+        return sealed(self.policy).text
+
 
 BY_DEFAULT = InForce(DEFAULT, sealed(DEFAULT).reference, None)
 

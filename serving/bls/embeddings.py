@@ -37,12 +37,12 @@ class Embeddings:
     async def of(self, texts: Sequence[str]) -> Vectors:
         """[texts, width]. Raises ConchError where the model is away or fails."""
         keys = [hashlib.sha256(text.encode()).digest() for text in texts]
-        unknown = {
-            key: text for key, text in zip(keys, texts, strict=True) if key not in self._known
-        }
-        found = dict(zip(unknown, await self._embedded(list(unknown.values())), strict=True))
-        vectors = [found[key] if key in found else self._known[key] for key in keys]
-        self._remember(dict(zip(keys, vectors, strict=True)))
+        # Taken now: while the others are computed, some of these may be forgotten.
+        known = {key: self._known[key] for key in keys if key in self._known}
+        unknown = {k: text for k, text in zip(keys, texts, strict=True) if k not in known}
+        known |= zip(unknown, await self._embedded(list(unknown.values())), strict=True)
+        vectors = [known[key] for key in keys]
+        self._remember(known)
         return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
 
     def _remember(self, vectors: dict[bytes, npt.NDArray[np.float32]]) -> None:
@@ -63,5 +63,6 @@ class Embeddings:
         call = self._infer(self._model, {"text": given}, (EMBEDDING,), request_id=new_request_id())
         async with aclosing(call) as responses:
             async for response in responses:
-                return list(np.array(response[EMBEDDING][0]))
+                # Each for itself: a part of an array keeps all of it in memory.
+                return [np.array(vector) for vector in response[EMBEDDING][0]]
         raise EngineFailed("the embedding model sent no vectors")

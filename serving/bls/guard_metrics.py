@@ -20,7 +20,7 @@ class GuardMetrics:
         self._log = log
         self._verdicts: dict[tuple[str, Stage, Action], Observe] = {}
         self._failures = families.counter(
-            "conch_guard_failures_total", "Checks by meaning that failed or took too long", model
+            "conch_guard_failures_total", "Checks that failed or took too long", model
         )
         self.wait_ms: Callable[[float], None] = families.histogram(
             "conch_guard_wait_ms",
@@ -33,7 +33,7 @@ class GuardMetrics:
         """Counted; and told in the log, where nobody foresaw it."""
         self._failures(1)
         if not isinstance(error, ConchError | TimeoutError):
-            self._log("a check by meaning", error)
+            self._log("a guardrail", error)
 
     def tell(self, verdict: Verdict) -> None:
         check = verdict.check if verdict.check in _KINDS else NAMED

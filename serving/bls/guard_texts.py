@@ -60,33 +60,61 @@ class Read:
 
 
 async def read(guards: Guards, asked: Asked) -> list[Read]:
-    """Each text by itself. Raises Unavailable where the policy wants checks that cannot be made."""
+    """Each text by itself. Raises Unavailable where a check fails and its policy is closed."""
     policy = compiled(asked.policy.text, asked.policy.reference)
-    by_rules = [_by_rules(policy, asked, text) for text in asked.texts]
-    found = await _by_meaning(guards, policy, asked)
-    for verdict in (v for each in by_rules for v in each.verdicts):
+    by_rules = [_by_rules(guards, policy, asked, text) for text in asked.texts]
+    by_meaning = await _by_meaning(guards, policy, asked.stage, by_rules)
+    made = [_both(*pair) for pair in zip(by_rules, by_meaning, strict=True)]
+    for verdict in (verdict for each in made for verdict in each.verdicts):
         guards.tell(verdict)
-    return [replace(r, verdicts=r.verdicts + f) for r, f in zip(by_rules, found, strict=True)]
+    return made
 
 
-def _by_rules(policy: Compiled, asked: Asked, text: str) -> Read:
-    examined = policy.guard.examine(text, asked.stage)
+def _by_rules(guards: Guards, policy: Compiled, asked: Asked, text: str) -> Read:
+    try:
+        examined = policy.guard.examine(text, asked.stage)
+    except Exception as error:
+        _failed(guards, policy, error)
+        return Read(text, ())
     return Read(examined.text, _told(examined.verdicts))
 
 
-async def _by_meaning(guards: Guards, policy: Compiled, asked: Asked) -> list[tuple[Verdict, ...]]:
-    passages = [Passage(text, asked.stage, place) for place, text in enumerate(asked.texts)]
+async def _by_meaning(
+    guards: Guards, policy: Compiled, stage: Stage, given: Sequence[Read]
+) -> list[tuple[Verdict, ...]]:
+    """Each text for itself: a long one leaves no less room for the others."""
     try:
-        async with asyncio.timeout(policy.policy.budget_ms / 1e3):
-            verdicts = await meaning.read(policy, passages, guards.embeddings)
+        async with asyncio.timeout(policy.policy.budget_ms / 1e3), asyncio.TaskGroup() as tasks:
+            read = [
+                tasks.create_task(
+                    meaning.read(policy, (Passage(r.text, stage),), guards.embeddings)
+                )
+                for r in given
+            ]
     except Exception as error:
-        guards.failed(error)
-        if policy.policy.on_failure is OnFailure.CLOSED:
-            raise Unavailable("the guardrails cannot read texts by their meaning now") from None
-        verdicts = ()
-    for verdict in verdicts:
-        guards.tell(verdict)
-    return [_told(v for v in verdicts if v.place == place) for place in range(len(passages))]
+        _failed(guards, policy, _first(error))
+        return [()] * len(given)
+    return [_told(task.result()) for task in read]
+
+
+def _first(error: BaseException) -> Exception:
+    """Of those of a group, which all tell of the same."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, Exception) else RuntimeError(repr(error))
+
+
+def _failed(guards: Guards, policy: Compiled, error: Exception) -> None:
+    guards.failed(error)
+    if policy.policy.on_failure is OnFailure.CLOSED:
+        raise Unavailable("the guardrails cannot read these texts now; try again soon")
+
+
+def _both(by_rules: Read, by_meaning: tuple[Verdict, ...]) -> Read:
+    """Where a meaning is to be taken out, nothing of the text is left."""
+    gone = next((v.check for v in by_meaning if v.action is Action.REDACT), None)
+    text = by_rules.text if gone is None else f"[{gone}]"
+    return Read(text, by_rules.verdicts + by_meaning)
 
 
 def _told(verdicts: Any) -> tuple[Verdict, ...]:

@@ -1,14 +1,16 @@
 """One sequence's answer on its way out: what of it may be shown, and whether it has to end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from serving.bls.guarded_calls import GuardedCalls, Note
 from serving.bls.guards import Compiled
 from serving.contract.calls import Chunk, FinishReason, TokenLogprob
+from serving.contract.guardrails import Action, OnFailure
 from serving.contract.tools import Tool
-from serving.guardrails.placeholders import Placeholders
-from serving.guardrails.stream import OutputFilter
+from serving.guardrails.placeholders import Placeholders, Restoring
+from serving.guardrails.stream import OutputFilter, Released
 from serving.guardrails.tools.run import Run
 
 
@@ -26,14 +28,18 @@ class GuardedAnswer:
         run: Run,
         placeholders: Placeholders,
         note: Note,
+        failed: Callable[[Exception], None],
     ) -> None:
+        self._is_closed = compiled.policy.on_failure is OnFailure.CLOSED
         self._content = OutputFilter.of(compiled.guard, placeholders)
         self._reasoning = OutputFilter.of(compiled.guard, placeholders)
         is_restored = compiled.policy.is_reversible
         self._restoring = placeholders.restoring() if is_restored else None
+        self._thought = placeholders.restoring() if is_restored else None
         restore = placeholders.restore if is_restored else None
-        self._calls = GuardedCalls(compiled, tools, run, note, restore) if tools else None
+        self._calls = GuardedCalls(compiled, tools, run, note, failed, restore) if tools else None
         self._note = note
+        self._failed = failed
         self._logprobs: tuple[TokenLogprob, ...] = ()
         self._has_redacted = False
         self.is_blocked = False
@@ -48,8 +54,12 @@ class GuardedAnswer:
         if self.is_idle:
             return chunk
         is_last = chunk.finish_reason is not None
-        text = self._restored(self._read(self._content, chunk.text, is_last=is_last), is_last)
-        reasoning = self._read(self._reasoning, chunk.reasoning, is_last=is_last)
+        # Nothing is thought any more once something is said.
+        is_thought = is_last or bool(chunk.text)
+        reasoning = self._read(self._reasoning, chunk.reasoning, is_last=is_thought)
+        reasoning = self._restored(self._thought, reasoning, is_last=is_thought)
+        text = self._read(self._content, chunk.text, is_last=is_last)
+        text = self._restored(self._restoring, text, is_last=is_last)
         logprobs = self._released(chunk.logprobs, is_last=is_last)
         chunk = replace(chunk, text=text, reasoning=reasoning, logprobs=logprobs)
         chunk = self._with_calls(chunk, is_last=is_last)
@@ -60,21 +70,28 @@ class GuardedAnswer:
     def _read(self, filter_: OutputFilter | None, text: str, *, is_last: bool) -> str:
         if filter_ is None or self.is_blocked:
             return "" if self.is_blocked else text
-        released = filter_.push(text)
-        shown, verdicts = released.text, released.verdicts
-        if is_last and not released.is_blocked:
-            released = filter_.end()
-            shown, verdicts = shown + released.text, verdicts + released.verdicts
-        self._note(verdicts)
-        self._has_redacted |= any(verdict.action == "redact" for verdict in verdicts)
-        self.is_blocked |= released.is_blocked
+        shown = self._filtered(filter_, partial(filter_.push, text))
+        if is_last and not self.is_blocked:
+            shown += self._filtered(filter_, filter_.end)
         return shown
 
-    def _restored(self, text: str, is_last: bool) -> str:
-        if self._restoring is None:
+    def _filtered(self, filter_: OutputFilter, release: Callable[[], Released]) -> str:
+        try:
+            released = release()
+        except Exception as error:
+            self._failed(error)
+            self.is_blocked = self._is_closed
+            return "" if self._is_closed else filter_.give_up()
+        self._note(released.verdicts)
+        self._has_redacted |= any(v.action is Action.REDACT for v in released.verdicts)
+        self.is_blocked |= released.is_blocked
+        return released.text
+
+    def _restored(self, restoring: Restoring | None, text: str, *, is_last: bool) -> str:
+        if restoring is None:
             return text
-        text = self._restoring.push(text)
-        return text + self._restoring.end() if is_last or self.is_blocked else text
+        text = restoring.push(text)
+        return text + restoring.end() if is_last or self.is_blocked else text
 
     def _released(
         self, logprobs: tuple[TokenLogprob, ...], *, is_last: bool

@@ -1,11 +1,13 @@
 """The calls of one answer on their way out: judged once they are whole, held until then or not."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from serving.bls.guards import Compiled
 from serving.contract.approvals import new_ask_id
-from serving.contract.guardrails import Action, Stage, Verdict
+from serving.contract.guardrails import Action, OnFailure, Stage, Verdict
 from serving.contract.tools import Tool, ToolCallDelta, name_of
 from serving.guardrails.tools.arguments import read
 from serving.guardrails.tools.calls import ToolCall
@@ -28,6 +30,7 @@ class GuardedCalls:
         tools: Sequence[Tool],
         run: Run,
         note: Note,
+        failed: Callable[[Exception], None],
         restore: Callable[[str], str] | None = None,
     ) -> None:
         self._compiled = compiled
@@ -36,6 +39,7 @@ class GuardedCalls:
         }
         self._run = run
         self._note = note
+        self._failed = failed
         self._restore = restore
         self._open: ToolCallDelta | None = None
         self._is_held = False
@@ -60,9 +64,7 @@ class GuardedCalls:
             return ()
         held = replace(held, arguments=self._restored(held.arguments))
         call = ToolCall(held.name or "", held.arguments, held.id)
-        verdicts = self._judged(call, held.index)
-        self._note(verdicts)
-        action = strongest(verdicts)
+        action = self._action(call, held.index)
         self.is_blocked = action is Action.BLOCK
         self._run = self._run.after(call)
         if self.is_blocked or not self._is_held:
@@ -86,21 +88,52 @@ class GuardedCalls:
         return (replace(delta, arguments=""),) if is_announced else ()
 
     def _restored(self, arguments: str) -> str:
-        """Unless what is put back would make it no JSON any more."""
-        restored = arguments if self._restore is None else self._restore(arguments)
-        return arguments if read(restored) is None else restored
+        """What is put back stays within its text: it adds no argument to the others."""
+        found = None if self._restore is None else read(arguments)
+        if self._restore is None or found is None:
+            return arguments
+        restored = _restored(found, self._restore)
+        return arguments if restored == found else json.dumps(restored, ensure_ascii=False)
 
     def _rest(self, held: ToolCallDelta) -> ToolCallDelta:
         if self._compiled.tools.can_ask:
             return held
         return ToolCallDelta(held.index, arguments=held.arguments)
 
+    def _action(self, call: ToolCall, place: int) -> Action:
+        try:
+            verdicts = self._judged(call, place)
+        except Exception as error:
+            self._failed(error)
+            is_closed = self._compiled.policy.on_failure is OnFailure.CLOSED
+            return Action.BLOCK if is_closed else Action.ALLOW
+        self._note(verdicts)
+        return strongest(verdicts)
+
     def _judged(self, call: ToolCall, place: int) -> tuple[Verdict, ...]:
         said = self._compiled.tools.judge(
             call, self._schemas.get(call.name), self._run, place=place
         )
-        examined = self._compiled.guard.examine(call.arguments, Stage.TOOL_CALL, place=place)
+        text = _as_read(call.arguments)
+        examined = self._compiled.guard.examine(text, Stage.TOOL_CALL, place=place)
         return said + tuple(_as_of_a_call(verdict) for verdict in examined.verdicts)
+
+
+def _restored(value: Any, restore: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return restore(value)
+        case list():
+            return [_restored(entry, restore) for entry in value]
+        case dict():
+            return {name: _restored(entry, restore) for name, entry in value.items()}
+    return value
+
+
+def _as_read(arguments: str) -> str:
+    r"""As a program reads them: what JSON writes as \u0041 is an A."""
+    found = read(arguments) if "\\" in arguments else None
+    return arguments if found is None else json.dumps(found, ensure_ascii=False)
 
 
 def _as_of_a_call(verdict: Verdict) -> Verdict:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from serving.bls import meaning
+from serving.bls.guard_verdicts import STOPS
 from serving.bls.guarded_calls import Note
 from serving.bls.guards import Compiled, Guards
 from serving.contract.calls import Chunk, FinishReason, TokenLogprob
@@ -14,8 +15,24 @@ from serving.contract.guardrails import Action, Hold, OnFailure, Stage, Verdict
 from serving.guardrails.meaning_windows import Passage
 
 MAX_SENTENCE = 1000  # characters; what goes on is read in pieces
-_END = re.compile(r"[.!?。!?\n](?=\s|$)|\n")
-STOPS = (Action.BLOCK, Action.ASK)
+_END = re.compile(r"[.!?](?=\s|$)|[。！？\n]")
+
+
+class _Unread:
+    """The end of a text that nobody has read yet."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def sentences(self, text: str, *, is_last: bool) -> list[str]:
+        """Those that are complete now that `text` followed, taken off it."""
+        text = self.text + text
+        ends = [match.end() for match in _END.finditer(text)]
+        is_all = is_last or len(text) > MAX_SENTENCE
+        at = len(text) if is_all else max(ends, default=0)
+        self.text = text[at:]
+        cuts = [0, *(end for end in ends if end < at), at]
+        return [text[begin:end] for begin, end in pairwise(cuts) if begin < end]
 
 
 class GuardedSentences:
@@ -29,8 +46,9 @@ class GuardedSentences:
         self._compiled = compiled
         self._note = note
         self._is_held = compiled.policy.hold is Hold.SENTENCE
-        self._unread = ""
+        self._content, self._reasoning = _Unread(), _Unread()
         self._logprobs: tuple[TokenLogprob, ...] = ()
+        self._has_replaced = False
         self.is_blocked = False
 
     @classmethod
@@ -42,22 +60,19 @@ class GuardedSentences:
     async def push(self, chunk: Chunk) -> Chunk:
         """What may be shown of `chunk` and of what was held before it."""
         is_last = chunk.finish_reason is not None
-        self._unread += chunk.text
-        shown = "".join([await self._read(each) for each in self._whole(is_last=is_last)])
+        is_thought = is_last or bool(chunk.text)
+        thought = self._reasoning.sentences(chunk.reasoning, is_last=is_thought)
+        said = self._content.sentences(chunk.text, is_last=is_last)
+        reasoning, text = await self._all(thought), await self._all(said)
         if self._is_held:
-            chunk = replace(chunk, text=shown, logprobs=self._released(chunk.logprobs))
+            logprobs = self._released(chunk.logprobs)
+            chunk = replace(chunk, text=text, reasoning=reasoning, logprobs=logprobs)
         if self.is_blocked:
             chunk = replace(chunk, tool_calls=(), finish_reason=FinishReason.CONTENT_FILTER)
         return chunk
 
-    def _whole(self, *, is_last: bool) -> list[str]:
-        """The sentences that are complete, taken off what is unread."""
-        ends = [match.end() for match in _END.finditer(self._unread)]
-        is_all = is_last or len(self._unread) > MAX_SENTENCE
-        at = len(self._unread) if is_all else max(ends, default=0)
-        text, self._unread = self._unread[:at], self._unread[at:]
-        cuts = [0, *(end for end in ends if end < at), at]
-        return [text[begin:end] for begin, end in pairwise(cuts) if begin < end]
+    async def _all(self, sentences: Iterable[str]) -> str:
+        return "".join([await self._read(each) for each in sentences])
 
     async def _read(self, sentence: str) -> str:
         """`sentence` as it may be shown: nothing of it, or of what follows, once one is blocked."""
@@ -69,7 +84,10 @@ class GuardedSentences:
         self.is_blocked |= not actions.isdisjoint(STOPS)
         if self.is_blocked:
             return ""
-        return _replaced(sentence, verdicts) if Action.REDACT in actions else sentence
+        if Action.REDACT not in actions:
+            return sentence
+        self._has_replaced = True
+        return _replaced(sentence, verdicts)
 
     async def _judged(self, sentence: str) -> tuple[Verdict, ...]:
         policy = self._compiled.policy
@@ -83,12 +101,14 @@ class GuardedSentences:
             return ()
 
     def _released(self, logprobs: tuple[TokenLogprob, ...]) -> tuple[TokenLogprob, ...]:
+        """None of a sentence that is not shown as it was said."""
         held = self._logprobs + logprobs
-        if self._unread and not self.is_blocked:
+        if (self._content.text or self._reasoning.text) and not self.is_blocked:
             self._logprobs = held
             return ()
-        self._logprobs = ()
-        return () if self.is_blocked else held
+        is_told = not (self._has_replaced or self.is_blocked)
+        self._logprobs, self._has_replaced = (), False
+        return held if is_told else ()
 
 
 def _replaced(sentence: str, verdicts: Iterable[Verdict]) -> str:

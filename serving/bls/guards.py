@@ -38,7 +38,7 @@ def _nothing(*_: object) -> None: ...
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """`tell` hears of every verdict, `failed` of every check by meaning that came to none.
+    """`tell` hears of every verdict, `failed` of every check that came to none.
 
     Without `embeddings` every check by meaning fails. `can_spotlight`: the model understands marks
     around texts of others.
@@ -65,7 +65,7 @@ _DEFAULT = sealed(DEFAULT).reference
 _BUILT_IN = {s.reference: s.text for s in map(sealed, BUILT_IN.values())}
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def compiled(text: str, reference: str) -> Compiled:
     """The policy in `text`, which is `reference`. Raises InvalidRequest."""
     policy, version = parsed(text), version_of(reference)

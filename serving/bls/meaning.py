@@ -1,5 +1,6 @@
 """Checks by meaning, with vectors of the embedding model."""
 
+import asyncio
 from collections.abc import Sequence
 
 from serving.bls.embeddings import Embeddings, Vectors
@@ -8,6 +9,8 @@ from serving.contract.errors import Unavailable
 from serving.contract.guardrails import MEANING, Check, CheckKind, GuardrailPolicy, Stage, Verdict
 from serving.guardrails.meaning import Scores, classifier, is_read, judged, topic_scores
 from serving.guardrails.meaning_windows import Passage, Window, windows
+
+LONG = 10_000  # characters, which take about a millisecond to be cut
 
 
 def reading_at(policy: GuardrailPolicy, stages: Sequence[Stage]) -> tuple[Check, ...]:
@@ -22,7 +25,7 @@ async def read(
     """What they come to. Raises ConchError where the embedding model is away or fails."""
     checks = reading_at(compiled.policy, [passage.stage for passage in passages])
     read = [p for p in passages if any(is_read(check, p.stage) for check in checks)]
-    found = windows(read)
+    found = await _windows(read)
     if not found:
         return ()
     if embeddings is None:
@@ -33,6 +36,13 @@ async def read(
         scores = await _scores(check, found, vectors, embeddings)
         verdicts += judged(check, compiled.reference, found, scores)
     return tuple(verdicts)
+
+
+async def _windows(passages: Sequence[Passage]) -> tuple[Window, ...]:
+    """Of long texts aside: they must not hold up the streams of others."""
+    if sum(len(passage.text) for passage in passages) < LONG:
+        return windows(passages)
+    return await asyncio.to_thread(windows, passages)
 
 
 async def _scores(

@@ -60,7 +60,7 @@ class RequestClock:
 
     def observe(self, chunk: Chunk) -> None:
         now_s = time.monotonic()
-        if chunk.state is not None:
+        if chunk.is_notice:
             if self.last_chunk_s is not None:
                 self.last_chunk_s = now_s  # a pause is no time between tokens
             return

@@ -4,7 +4,7 @@ text → guard out.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -78,26 +78,38 @@ async def answer(
     Raises ConchError. Cancelling it, at any moment, ends its requests in the engine first.
     """
     grant = model.gate.check(call.grant, request_id)
+    request_id = request_id or new_request_id()
     watch = Watch(model.guards, call, grant, emit)
-    call = await _aside(call, partial(_guarded, model.language, watch))
-    adapter = choose(model.adapters, call, grant, lora or {})
+    with watch.telling():
+        call = await _aside(call, partial(_guarded, model.language, watch))
+        await _answer(model, await _asked(model, call, request_id, grant, watch, lora or {}))
+
+
+async def _asked(
+    model: Model, call: Call, request_id: str, grant: Grant, watch: Watch, lora: Arrays
+) -> Request:
+    """`call`, whose texts are as the model may have them, ready for its turn."""
+    adapter = choose(model.adapters, call, grant, lora)
     call = offered(model.language, call, grant)
-    prompt = await _aside(call, model.language.prompt)
-    request = Request(
-        id=request_id or new_request_id(),
+    return Request(
+        id=request_id,
         call=call,
         grant=grant,
         watch=watch,
         adapter=adapter,
-        prompt=prompt,
+        prompt=await _aside(call, model.language.prompt),
         sampling=model.language.sampling_of(call),
         rank=rank_of(call.priority, grant.class_ceiling),
-        lora=lora or {},
+        lora=lora,
     )
+
+
+async def _answer(model: Model, request: Request) -> None:
+    call = request.call
     with bare_errors():
         try:
             async with asyncio.timeout(_seconds(call.deadline_ms)), asyncio.TaskGroup() as tasks:
-                tasks.create_task(watch.judge())
+                tasks.create_task(request.watch.judge())
                 for index in range(call.n):
                     tasks.create_task(_sequence(model, request, index))
         except TimeoutError:
@@ -122,7 +134,8 @@ def _guarded(language: Language, watch: Watch, call: Call) -> Call:
 
 
 def _characters(call: Call) -> int:
-    parts = (*(m.get("content") for m in call.messages or ()), *(call.tools or ()))
+    said = (m.get(name) for m in call.messages or () for name in ("content", "tool_calls"))
+    parts = (*said, *(call.tools or ()))
     texts = len(call.text or "") + len(call.input_ids or ())
     return texts + sum(len(str(part)) for part in parts)
 
@@ -149,7 +162,8 @@ async def _generate(model: Model, request: Request, made: Answer, turn: Turn, ou
             chunk = made.push(tokens)
             turn.is_over = made.finish_reason is not None
             if chunk is not None:
-                await _emit(request, chunk, made, turn, out)
+                said = _emit(request, chunk, made, turn, out)
+                await (said if out.sentences is None else _to_its_end(said, turn))
             # The engine has more to say only where we ended the answer before it did.
             if made.finish_reason is not None and tokens.times is None:
                 return
@@ -193,6 +207,20 @@ class _Out:
     guard: GuardedAnswer
     sentences: GuardedSentences | None
     progress: Progress
+
+
+async def _to_its_end(said: Coroutine[None, None, None], turn: Turn) -> None:
+    """Also where the sequence has to leave the engine meanwhile: its tokens count as said, so it
+    goes on after them. It waits no longer than checks by meaning may take.
+    """
+    task = asyncio.ensure_future(said)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if turn.entry.state is not State.STOPPING or turn.is_ending:
+            task.cancel()
+        await task
+        raise
 
 
 async def _emit(request: Request, chunk: Chunk, made: Answer, turn: Turn, out: _Out) -> None:

@@ -2,25 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from serving.bls import meaning
+from serving.bls.guard_verdicts import STOPS, PendingVerdicts
 from serving.bls.guarded_answer import GuardedAnswer
 from serving.bls.guarded_prompt import Told, is_tainted, read_all
-from serving.bls.guarded_sentences import STOPS, GuardedSentences
+from serving.bls.guarded_sentences import GuardedSentences
 from serving.bls.guards import Guards
 from serving.contract.calls import Call, Chunk
 from serving.contract.errors import ApprovalPending, Blocked, Unavailable
 from serving.contract.grant import Grant
-from serving.contract.guardrails import STRENGTH, UNTRUSTED, Action, OnFailure, Verdict
+from serving.contract.guardrails import STRENGTH, UNTRUSTED, Action, OnFailure, Stage, Verdict
 from serving.contract.tools import name_of
+from serving.guardrails.examine import Examined
 from serving.guardrails.meaning_windows import Passage
 from serving.guardrails.placeholders import Placeholders
 from serving.guardrails.tools.run import Run
 from serving.text.spotlight import advised, marked
 
 Emit = Callable[[Chunk], None]
+_OF_PROMPT = (Stage.INPUT, *UNTRUSTED)
 
 
 class Watch:
@@ -36,10 +40,20 @@ class Watch:
         self._emit = emit
         self._is_told = call.grant is not None
         self._passages: list[Passage] = []
-        self._verdicts: list[Verdict] = []
+        self._verdicts = PendingVerdicts()
+        self._stopping: Verdict | None = None
         self._held: list[Chunk] | None = None
         self._run = Run()
         self._placeholders = Placeholders()
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """What was found is told also where the block ends with an error: it has no room for it."""
+        try:
+            yield
+        except Exception:
+            self._tell_rest()
+            raise
 
     def read(self, call: Call) -> Call:
         """`call` with its texts as the model may have them. Raises Blocked and ApprovalPending."""
@@ -60,13 +74,9 @@ class Watch:
         policy, began_s = self._compiled.policy, time.monotonic()
         try:
             async with asyncio.timeout(policy.budget_ms / 1e3):
-                self.note(await self._read_by_meaning())
+                self.note(map(_blocking, await self._read_by_meaning()))
         except Exception as error:
-            self._guards.failed(error)
-            if policy.on_failure is OnFailure.CLOSED:
-                raise Unavailable(
-                    "the guardrails could not read this request; try again soon"
-                ) from None
+            self._failed(error)
         self._guards.waited_ms((time.monotonic() - began_s) * 1e3 if self._held else 0.0)
         self._refuse_blocked()
         held, self._held = self._held, None
@@ -78,7 +88,7 @@ class Watch:
         if self._held is not None and chunk.state is None:
             self._held.append(chunk)
             return
-        verdicts, self._verdicts = tuple(self._verdicts), []
+        verdicts = self._verdicts.take()
         self._emit(replace(chunk, verdicts=verdicts) if verdicts and self._is_told else chunk)
 
     def sentences(self) -> GuardedSentences | None:
@@ -87,14 +97,26 @@ class Watch:
 
     def answer(self, call: Call) -> GuardedAnswer:
         """What guards one sequence of the answer."""
-        tools = call.tools or ()
-        return GuardedAnswer(self._compiled, tools, self._run, self._placeholders, self.note)
+        return GuardedAnswer(
+            self._compiled,
+            call.tools or (),
+            self._run,
+            self._placeholders,
+            self.note,
+            self._guards.failed,
+        )
 
     def note(self, verdicts: Iterable[Verdict]) -> None:
         for verdict in verdicts:
             if verdict.action is not Action.ALLOW:
-                self._verdicts.append(verdict)
+                self._verdicts.add(verdict)
                 self._guards.tell(verdict)
+                self._stop_by(verdict)
+
+    def _stop_by(self, verdict: Verdict) -> None:
+        """What an answer is stopped by is no fault of the prompt, which may still be read."""
+        if verdict.action in STOPS and verdict.stage in _OF_PROMPT:
+            self._stopping = max(self._stopping or verdict, verdict, key=_gravity)
 
     @property
     def _spotlights(self) -> bool:
@@ -102,9 +124,13 @@ class Watch:
 
     def _examined(self, told: Told) -> str:
         guard = self._compiled.guard if told.is_asked else self._compiled.data_guard
-        examined = guard.examine(
-            told.text, told.stage, place=told.place, placeholders=self._placeholders
-        )
+        try:
+            examined = guard.examine(
+                told.text, told.stage, place=told.place, placeholders=self._placeholders
+            )
+        except Exception as error:
+            self._failed(error)
+            examined = Examined(told.text)
         self.note(examined.verdicts)
         if told.is_asked:
             self._passages.append(Passage(examined.text, told.stage, told.place))
@@ -114,16 +140,18 @@ class Watch:
     async def _read_by_meaning(self) -> tuple[Verdict, ...]:
         return await meaning.read(self._compiled, self._passages, self._guards.embeddings)
 
-    def _refuse_blocked(self) -> None:
-        stopping = [v for v in self._verdicts if v.action in STOPS]
-        if stopping:
-            self._send_verdicts()
-            raise Blocked(self._words(max(stopping, key=lambda v: (STRENGTH[v.action], v.score))))
+    def _failed(self, error: Exception) -> None:
+        self._guards.failed(error)
+        if self._compiled.policy.on_failure is OnFailure.CLOSED:
+            raise Unavailable("the guardrails could not read this request; try again soon")
 
-    def _send_verdicts(self) -> None:
-        """Before the error, which has no room for them."""
-        verdicts, self._verdicts = tuple(self._verdicts), []
-        if self._is_told:
+    def _refuse_blocked(self) -> None:
+        if self._stopping is not None:
+            raise Blocked(self._words(self._stopping))
+
+    def _tell_rest(self) -> None:
+        verdicts = self._verdicts.take()
+        if verdicts and self._is_told:
             self._emit(Chunk(verdicts=verdicts))
 
     def _words(self, verdict: Verdict) -> str:
@@ -147,3 +175,13 @@ class Watch:
                 f"the call '{first.id}' of '{first.name[:64]}' has a result, but nobody has "
                 "approved it; wait for the approval, then send the request again"
             )
+
+
+def _gravity(verdict: Verdict) -> tuple[int, float]:
+    return STRENGTH[verdict.action], verdict.score
+
+
+def _blocking(verdict: Verdict) -> Verdict:
+    """The prompt is with the engine already: what would be taken out of it is blocked."""
+    is_redacted = verdict.action is Action.REDACT
+    return replace(verdict, action=Action.BLOCK) if is_redacted else verdict

@@ -63,6 +63,12 @@ class OutputFilter:
             return _BLOCKED
         return self._release(len(self._held)) if self._held else NOTHING
 
+    def give_up(self) -> str:
+        """What was held back, unread: for where a check has failed and that lets texts through."""
+        held, self._held = self._held, ""
+        self._before, self._begin = held[-1:] or self._before, self._begin + len(held)
+        return held
+
     def _certain(self) -> int:
         held = self._held
         at, is_open = self._tail.certain(held)
@@ -93,9 +99,10 @@ class OutputFilter:
         self._held = self._held[:_KEPT] + self._held[-_KEPT:]
 
     def _release(self, at: int) -> Released:
-        part, self._held = self._held[:at], self._held[at:]
-        run = self._examination(part, self._held[:1], self._placeholders)
+        part, rest = self._held[:at], self._held[at:]
+        run = self._examination(part, rest[:1], self._placeholders)
         run.all(self._checks)
+        self._held = rest
         self._before, self._begin = part[-1:], self._begin + at
         blocked = [
             v.begin for v in run.verdicts if v.action is Action.BLOCK and v.begin is not None

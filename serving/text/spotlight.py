@@ -28,7 +28,8 @@ def marked(text: str) -> str:
 def advised(messages: Sequence[Message]) -> tuple[Message, ...]:
     """`messages` with a word about the marks in the system's."""
     first = messages[0] if messages else {}
-    content = first.get("content")
+    content = first.get("content") or ""
     if first.get("role") == "system" and isinstance(content, str):
-        return ({**first, "content": f"{content}\n\n{_ADVICE}"}, *messages[1:])
+        said = f"{content}\n\n{_ADVICE}" if content else _ADVICE
+        return ({**first, "content": said}, *messages[1:])
     return ({"role": "system", "content": _ADVICE}, *messages)

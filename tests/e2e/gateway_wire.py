@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from waiting import allowed
 
 ROOT = Path(__file__).parents[2]
 CHAT = "/v1/chat/completions"
@@ -34,7 +35,7 @@ def free_port() -> int:
 
 async def eventually(check: Callable[[], Awaitable[bool]], *, within_s: float) -> None:
     """Returns when `check` is true; TimeoutError when it never was."""
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(allowed(within_s)):
         while not await check():
             await asyncio.sleep(0.02)
 

@@ -196,7 +196,7 @@ REFUSED = {
             "guided_decoding_guide_type": strings(["regex"]),
             "guided_decoding_guide": strings(["(((("]),
         },
-        "guided_decoding_guide",
+        "response_format",
     ),
 }
 
