@@ -98,7 +98,7 @@ def held(token_s: float) -> dict[str, object]:
 
 def _client(stack: BenchStack, policy: str) -> SseClient:
     """A key of a project of its own, under `policy`."""
-    project = f"default/{policy}"
+    project = f"default/bench-{policy}"
     _conch(stack, "projects", "create", project)
     if policy == THOROUGH.id:
         file = FOLDER / "thorough.json"
