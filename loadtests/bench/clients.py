@@ -110,7 +110,7 @@ class SseClient:
     priority: str = "standard"
     max_tokens: int = ANSWER_TOKENS
 
-    async def ask(self, prompt: list[int]) -> Answer:
+    async def ask(self, prompt: list[int] | str) -> Answer:
         started_s = time.perf_counter()
         answer = Answer()
         reader, writer = await asyncio.open_connection(self.host, self.port)
@@ -128,7 +128,7 @@ class SseClient:
         await writer.wait_closed()
         return answer
 
-    def _request(self, prompt: list[int]) -> bytes:
+    def _request(self, prompt: list[int] | str) -> bytes:
         body = orjson.dumps(
             {
                 "model": self.model,
