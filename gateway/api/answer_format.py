@@ -4,7 +4,7 @@ from typing import Any
 
 from serving.contract.calls import Guide
 from serving.contract.errors import InvalidRequest
-from serving.contract.wire import guide_of
+from serving.contract.response_format import guide_of
 
 # What vLLM's clients send -> the same as a `response_format`.
 VLLM_NAMES = ("guided_json", "guided_regex", "guided_choice", "guided_grammar")

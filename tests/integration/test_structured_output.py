@@ -13,8 +13,9 @@ from random_schemas import SCHEMAS
 
 from serving.contract.calls import Call, FinishReason, Guide, Sampling
 from serving.contract.errors import from_wire
+from serving.contract.response_format import guide_of
 from serving.contract.tools import NamedTool, ToolChoice, joined
-from serving.contract.wire import decode_chunk, encode_call, guide_of, strings
+from serving.contract.wire import decode_chunk, encode_call, strings
 
 IS_FULL = os.environ.get("CONCH_TEST_SCALE") == "full"
 SOME = 500 if IS_FULL else 25

@@ -11,6 +11,7 @@ from control_plane.usage.metrics import UsageMetrics
 from gateway.metrics import Metrics
 from gateway.policy import Policy
 from gateway.quota_metrics import QuotaMetrics
+from serving.bls.guard_metrics import GuardMetrics
 from serving.bls.queue_metrics import QueueMetrics
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "prometheus"
@@ -40,11 +41,12 @@ def exported() -> set[str]:
 
 
 class Queued:
-    """The names of what a BLS model's queue tells Triton."""
+    """The names of what a BLS model tells Triton."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         QueueMetrics(self, "demo")
+        GuardMetrics(self, "demo", lambda *_: None)
 
     def counter(self, name: str, *_: Any, **__: str) -> Any:
         self.names.add(name)

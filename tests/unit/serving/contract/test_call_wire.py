@@ -22,9 +22,10 @@ from serving.contract.calls import (
 )
 from serving.contract.errors import InvalidRequest, UnsupportedParameter
 from serving.contract.guardrails import Action, Stage, Verdict
+from serving.contract.response_format import guide_of
 from serving.contract.tensors import BLS_INPUTS, BLS_OUTPUTS, TIMING_OUTPUTS
 from serving.contract.tools import NamedTool, ToolCallDelta, ToolChoice
-from serving.contract.wire import decode_call, decode_chunk, encode_call, encode_chunk, guide_of
+from serving.contract.wire import decode_call, decode_chunk, encode_call, encode_chunk
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 INT32 = st.integers(-(2**31), 2**31 - 1)
