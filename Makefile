@@ -16,7 +16,7 @@ COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.
 .DEFAULT_GOAL := help
 .PHONY: help up down venv install install-dev lint format types imports unit contract integration \
 	e2e test test-full bench bench-governance bench-adapters bench-embeddings bench-scheduling \
-	bench-scheduler bench-guardrails eval-guardrails simulate \
+	bench-cache bench-scheduler bench-guardrails eval-guardrails simulate \
 	models loadtest lock clean
 
 help: ## Show this list
@@ -105,6 +105,9 @@ bench-guardrails: install-dev ## Measure what guardrails cost
 
 eval-guardrails: install-dev ## Measure what guardrails find, by family of attacks, and what they mistake
 	$(BIN)/python build/guardrails/evaluate.py
+
+bench-cache: install-dev ## Measure what an answer out of the cache takes, and how equal requests share
+	$(BIN)/python -m loadtests.bench.cache
 
 bench-scheduler: install-dev ## Measure what one decision of the scheduler costs
 	$(BIN)/python -m loadtests.bench.scheduler_cost

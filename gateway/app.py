@@ -7,7 +7,7 @@ from functools import partial
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api import approvals, embeddings, health, models, moderations
+from gateway.api import approvals, cache, embeddings, health, models, moderations
 from gateway.api.chat import ChatReply
 from gateway.api.chat_schema import chat_ask
 from gateway.api.completions import CompletionReply
@@ -55,7 +55,7 @@ async def open_gate(settings: GatewaySettings, metrics: Metrics) -> AsyncIterato
             alone = Ungoverned.of(settings.key())
             yield Gate(settings, alone, catalogue, triton, load, embeddings=embedding)
             return
-        gatekeeper, governance = await opened.enter_async_context(govern(settings, metrics))
+        gatekeeper, governance = await opened.enter_async_context(govern(settings, metrics, triton))
         adapters = Adapters(partial(list_adapters, triton, governance.grant_key))
         yield Gate(settings, gatekeeper, catalogue, triton, load, governance, adapters, embedding)
 
@@ -72,6 +72,7 @@ def build(gate: Gate, metrics: Metrics, *, metrics_port: int | None = None) -> A
             Route("/v1/embeddings", embeddings.Endpoint(), methods=["POST"]),
             Route("/v1/moderations", moderations.Endpoint(), methods=["POST"]),
             *approvals.routes(None if governance is None else governance.tool_runs.approvals),
+            *cache.routes(None if gate.cache is None else gate.cache.store),
             Route("/v1/models", models.list_models, methods=["GET"]),
             Route("/v1/models/{name:path}", models.get_model, methods=["GET"]),
             *PROBES,

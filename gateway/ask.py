@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from serving.contract.cache import NO_WISH, CacheWish
 from serving.contract.calls import Call
 
 
@@ -17,7 +18,7 @@ class Ask:
     latter the calls' `session`. `service_tier` is the one it asks for, if any, and the stage
     `prioritize` makes the calls' `priority` the class that is used. `is_one_call`: of the calls of
     tools in an answer it wants the first only. `has_functions`: it knows calls by their older name,
-    `function_call`.
+    `function_call`. `cache` is what it says of the response cache.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Ask:
     has_usage_event: bool = False
     is_one_call: bool = False
     has_functions: bool = False
+    cache: CacheWish = NO_WISH
 
     @property
     def has_logprobs(self) -> bool:

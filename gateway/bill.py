@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from gateway.cost import cost_nusd
 from gateway.estimates import Estimate
 from gateway.telemetry import Record
+from serving.contract.cache import CacheOutcome
 from serving.contract.errors import Expired
-from serving.contract.policy import Price
+from serving.contract.policy import FREE, Price
 from serving.contract.usage import Status, UsageEvent, gravest
 
 
@@ -26,7 +27,8 @@ class Bill:
 
     def ended(self, status: Status, reason: str | None) -> UsageEvent:
         prompt_tokens, completion_tokens = self._tokens(status, reason)
-        cached_tokens = self.record.tally.cached_tokens or 0
+        is_hit = self.record.cache is CacheOutcome.HIT
+        cached_tokens = prompt_tokens if is_hit else self.record.tally.cached_tokens or 0
         first_s = self.record.first_token_s
         return replace(
             self.event,
@@ -36,7 +38,7 @@ class Bill:
             cached_tokens=cached_tokens,
             completion_tokens=completion_tokens,
             cost_nusd=cost_nusd(
-                self.price,
+                FREE if is_hit else self.price,
                 prompt_tokens=prompt_tokens,
                 cached_tokens=cached_tokens,
                 completion_tokens=completion_tokens,
@@ -44,6 +46,7 @@ class Bill:
             ttft_ms=None if first_s is None else first_s * 1e3,
             latency_ms=self.record.age_s * 1e3,
             verdicts=gravest(self.record.verdicts),
+            cache=CacheOutcome.HIT.value if is_hit else None,
         )
 
     def refused(self, reason: str) -> UsageEvent:

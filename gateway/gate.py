@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from gateway.governor import Governor
 from gateway.policy import Policy
+from gateway.response_cache import Cache
 from gateway.settings import GatewaySettings
 from gateway.stages.adapters import Adapters
 from gateway.stages.auth import Gatekeeper
@@ -27,6 +28,7 @@ class Governance:
     archive: Archive
     tool_runs: ToolRuns
     grant_key: bytes = field(repr=False)
+    cache: Cache | None = None
 
 
 async def _none() -> tuple[str, ...]:
@@ -50,6 +52,11 @@ class Gate:
     def directory(self) -> Directory | None:
         """The policy in force; None without governance. Raises Unavailable before there is one."""
         return None if self.governance is None else self.governance.policy.directory
+
+    @property
+    def cache(self) -> Cache | None:
+        """None without governance: nobody says then who may share answers with whom."""
+        return None if self.governance is None else self.governance.cache
 
     @property
     def runtime(self) -> Settings:

@@ -7,18 +7,22 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from gateway.cache_metrics import CacheMetrics
+from gateway.cache_versions import Versions
 from gateway.gate import Governance
 from gateway.governor import open_governor
 from gateway.metrics import Metrics
 from gateway.policy import follow
 from gateway.policy_file import PolicyFile
 from gateway.quota_metrics import QuotaMetrics
+from gateway.response_cache import Patience, open_cache
 from gateway.settings import GatewaySettings
 from gateway.stages.auth import Governed
 from gateway.stages.remember import open_archive
 from gateway.stages.tool_runs import open_tool_runs
 from serving.adapters import redis
 from serving.adapters.policy_feed import PolicyFeed
+from serving.adapters.triton import Triton
 from serving.contract.task_errors import bare_errors
 from serving.identity.identify import Verifier, open_verifier
 from serving.settings.base import BadSettings, load
@@ -28,11 +32,12 @@ from serving.settings.trust import TrustSettings
 
 @asynccontextmanager
 async def govern(
-    settings: GatewaySettings, metrics: Metrics
+    settings: GatewaySettings, metrics: Metrics, triton: Triton
 ) -> AsyncIterator[tuple[Governed, Governance]]:
     """Raises BadSettings. Redis need not be there: what was known last is on disk."""
     trust, store = load(TrustSettings), load(RedisSettings)
     _prepare(settings.state_dir)
+    key = _bytes(trust.grant_key)
     async with (
         redis.connect(store) as client,
         follow(PolicyFeed(client), PolicyFile(settings.state_dir)) as policy,
@@ -41,6 +46,13 @@ async def govern(
         # Around the governor, which ends last requests: they have texts, too.
         open_archive(client, timeout_s=store.timeout_s) as archive,
         open_tool_runs(client, timeout_s=store.timeout_s) as tool_runs,
+        open_cache(
+            client,
+            Versions(triton, key),
+            CacheMetrics(metrics.registry),
+            Patience(settings.cache_timeout_s, settings.cache_wait_s),
+            most_bytes=settings.cache_max_bytes,
+        ) as cache,
         open_governor(
             client,
             settings.state_dir / "spool",
@@ -50,8 +62,10 @@ async def govern(
         ) as governor,
     ):
         metrics.watch_policy(policy)
-        key = _bytes(trust.grant_key)
-        yield Governed(policy, verifier), Governance(policy, governor, archive, tool_runs, key)
+        yield (
+            Governed(policy, verifier),
+            Governance(policy, governor, archive, tool_runs, key, cache),
+        )
 
 
 def _prepare(folder: Path) -> None:

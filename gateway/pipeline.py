@@ -1,8 +1,8 @@
 """The path of a request: identify → read → shape → prioritize → tie → choose → reserve → route →
-dispatch → settle.
+look in the cache → dispatch → settle.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -10,12 +10,14 @@ from contextlib import (
     nullcontext,
 )
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from gateway.ask import Ask
 from gateway.clock import Clock, limited
 from gateway.gate import Gate
 from gateway.stages.auth import identify
+from gateway.stages.cache import looked_up
 from gateway.stages.choose import choose, not_found, served_name
 from gateway.stages.dispatch import dispatch
 from gateway.stages.grant import Signer, not_taken
@@ -30,7 +32,7 @@ from gateway.stages.shape import shape
 from gateway.states import States
 from gateway.tally import Tally
 from gateway.telemetry import Record, log
-from serving.contract.calls import Chunk, FinishReason
+from serving.contract.calls import Call, Chunk, FinishReason
 from serving.contract.errors import (
     AdapterNotFound,
     BadGrant,
@@ -92,18 +94,19 @@ async def answer(caller: Caller, record: Record, gate: Gate) -> AsyncIterator[An
         ):
             model = await route(ask.model, principal, gate.catalogue)
             _routed(gate, model, ask, record)
-            async with dispatch(
-                gate.triton,
-                model,
-                ask.calls,
-                record.request_id,
-                signer,
-                concurrency=gate.settings.prompt_concurrency,
-            ) as chunks:
+            source = partial(_dispatched, gate, model, record.request_id, signer)
+            async with looked_up(gate.cache, gate.directory, ask, signer, record, source) as chunks:
                 followed = _followed(chunks, ask, record, gate, clock)
                 with _passing_on(gate, principal, ask, signer) as passed:
                     seen = followed if passed is None else passed.watched(followed)
                     yield Answer(ask, model, record.tally, seen, clock.states)
+
+
+def _dispatched(
+    gate: Gate, model: Model, request_id: str, signer: Signer, calls: Sequence[Call]
+) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
+    concurrency = gate.settings.prompt_concurrency
+    return dispatch(gate.triton, model, calls, request_id, signer, concurrency=concurrency)
 
 
 def _shaped(gate: Gate, ask: Ask) -> Ask:

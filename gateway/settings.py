@@ -102,6 +102,18 @@ class GatewaySettings(Settings):
         60.0,
         description="How long a client may take no bytes of its stream before it is given up.",
     )
+    cache_timeout_s: Seconds = Field(
+        0.05,
+        description="How long Redis may take to say whether an answer is in the response cache.",
+    )
+    cache_wait_s: Seconds = Field(
+        2.0,
+        description="How long a request waits for an equal one at another process, before it is "
+        "answered by itself.",
+    )
+    cache_max_bytes: Count = Field(
+        256 << 20, description="Bytes of all answers in the response cache together."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least that is logged."
     )

@@ -11,6 +11,7 @@ from prometheus_client import Histogram
 from gateway.ask import Ask
 from gateway.metrics import Metrics
 from gateway.tally import Tally
+from serving.contract.cache import CacheOutcome
 from serving.contract.calls import Chunk
 from serving.contract.errors import Cancelled
 from serving.contract.guardrails import Verdict
@@ -40,6 +41,7 @@ class Record:
     listener: Callable[[Chunk], None] | None = None
     first_token_s: float | None = None
     verdicts: list[Verdict] = field(default_factory=list)
+    cache: CacheOutcome | None = None
     _began_s: float = field(default_factory=time.perf_counter)
     _last_s: float = 0.0
     _is_streamed: bool = False
@@ -73,6 +75,13 @@ class Record:
         self.model, self.adapter, self._adapter_label = model, adapter, label
         # An answer that comes whole has no first token that a client could see.
         self._between = self.metrics.between_tokens.labels(model) if self._is_streamed else None
+
+    def answered_from_cache(self, outcome: CacheOutcome, age_s: float | None = None) -> None:
+        """Or not; told before its first chunk. One that was just made is 0 seconds old."""
+        self.cache = outcome
+        self.headers.append((b"x-conch-cache", outcome.encode()))
+        if outcome is CacheOutcome.HIT:
+            self.headers.append((b"age", b"%d" % (age_s or 0)))
 
     def saw(self, chunk: Chunk) -> None:
         """Called for every chunk, so it is cheap."""
@@ -137,6 +146,7 @@ class Record:
             first_token_ms=None if first_s is None else round(first_s * 1e3, 1),
             prompt_tokens=self.tally.prompt_tokens,
             completion_tokens=self.tally.completion_tokens,
+            **({} if self.cache is None else {"cache": self.cache}),
             **self._found(),
         )
 

@@ -9,6 +9,7 @@ from control_plane.guardrails.schemas import PolicyId
 from control_plane.policy.rules import AdapterRules, is_in_sight_of
 from control_plane.store.audit import without_secrets
 from control_plane.wire import LARGEST, UNSET, Body, Count, Second, View
+from serving.contract.cache import LONGEST_TTL_S, CacheMode, CacheScope
 from serving.contract.policy import AdapterRule, LogPrivacy, OnRedisDown
 from serving.contract.principal import Principal
 
@@ -74,6 +75,11 @@ class SettingsPatch(Body):
     warn_at_percent: Percents = UNSET
     adapter_rules: AdapterRules = UNSET
     guardrails: PolicyId = UNSET
+    cache: CacheMode = UNSET
+    cache_scope: CacheScope = UNSET
+    cache_ttl_s: Annotated[int, Field(ge=1, le=LONGEST_TTL_S)] = UNSET
+    cache_max_bytes: Annotated[int, Field(ge=1024, le=8 << 20)] = UNSET
+    cache_sampled: bool = UNSET
 
 
 class SettingsView(View):
@@ -92,6 +98,11 @@ class SettingsView(View):
     warn_at_percent: list[int]
     adapter_rules: list[AdapterRule]
     guardrails: str
+    cache: CacheMode
+    cache_scope: CacheScope
+    cache_ttl_s: int
+    cache_max_bytes: int
+    cache_sampled: bool
 
     def seen_by(self, caller: Principal) -> Self:
         """Without what is said of other tenants and projects than the caller's."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from control_plane.guardrails.schemas import PolicyId
 from control_plane.wire import UNSET, Body, Label, LimitsBody, ProjectId, Second, View
+from serving.contract.cache import CacheMode
 from serving.contract.policy import Limits, LogPrivacy
 
 Days = Annotated[int, Field(ge=1, le=3650)]
@@ -22,6 +23,7 @@ class NewProject(Body):
     log_privacy: LogPrivacy | None = None
     retention_days: Days | None = None
     guardrails: PolicyId | None = None
+    cache: CacheMode | None = None
 
 
 class ProjectPatch(Body):
@@ -30,6 +32,7 @@ class ProjectPatch(Body):
     log_privacy: LogPrivacy | None = None
     retention_days: Days | None = None
     guardrails: PolicyId | None = None
+    cache: CacheMode | None = None
 
 
 class ProjectView(View):
@@ -42,4 +45,5 @@ class ProjectView(View):
     log_privacy: LogPrivacy | None
     retention_days: int | None
     guardrails: str | None
+    cache: CacheMode | None
     created_at: Second

@@ -108,6 +108,7 @@ projects = Table(
     Column("log_privacy", Text),
     Column("retention_days", Integer),
     Column("guardrails", Text),
+    Column("cache", Text),
     *_stamps(),
     UniqueConstraint("tenant", "id"),
 )

@@ -75,6 +75,7 @@ usage_events = Table(
     Column("ttft_ms", Float),
     Column("latency_ms", Float),
     Column("verdicts", Verdicts),
+    Column("cache", Text),
     Index(None, "tenant", "began_at"),
     Index(None, "began_at"),
 )

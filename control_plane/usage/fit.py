@@ -14,7 +14,7 @@ from serving.contract.usage import MOST_VERDICTS, Status, UsageEvent
 LONGEST = 256  # bytes; all dimensions of a roll-up have to fit into one index entry
 LATEST = 32503680000.0  # the year 3000
 _TEXTS = ("request_id", "tenant", "project", "principal", "endpoint", "model")
-_OPTIONAL_TEXTS = ("reason", "adapter", "route", "user", "session")
+_OPTIONAL_TEXTS = ("reason", "adapter", "route", "user", "session", "cache")
 _MOST = {
     "prompt_tokens": 2**31 - 1,
     "cached_tokens": 2**31 - 1,

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from gateway.api.body import read_object
+from gateway.api.cache_headers import wish_of
 from gateway.api.scheduling import scheduled, session_of
 from gateway.ask import Ask
 from gateway.gate import Gate
@@ -39,7 +40,8 @@ class HttpCaller:
             self.scope, self.receive, self.gate, self.credentials.address
         )
         ask = self.ask_of(body, self.gate.settings)
-        ask = replace(ask, prompt_bytes=size, session=session_of(self._said))
+        session, wish = session_of(self._said), wish_of(self._said)
+        ask = replace(ask, prompt_bytes=size, session=session, cache=wish)
         return scheduled(ask, self._said)
 
     def _said(self, header: str) -> str | None:

@@ -22,11 +22,13 @@ ENDPOINTS = {
     "/v1/embeddings": "embeddings",
     "/v1/models": "models",
     "/v1/approvals": "approvals",
+    "/v1/cache": "cache",
     "/v1/moderations": "moderations",
     "/health/live": "health",
     "/health/ready": "health",
     "/metrics": "metrics",
 }
+PARENTS = ("/v1/models", "/v1/approvals", "/v1/cache")
 
 
 class Edge:
@@ -96,5 +98,5 @@ class _Response:
 
 
 def _endpoint(path: str) -> str:
-    parent = next((p for p in ("/v1/models", "/v1/approvals") if path.startswith(f"{p}/")), path)
+    parent = next((each for each in PARENTS if path.startswith(f"{each}/")), path)
     return ENDPOINTS.get(parent, "other")

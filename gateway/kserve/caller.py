@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from gateway.api.cache_headers import wish_of
 from gateway.api.scheduling import scheduled, session_of
 from gateway.ask import Ask
 from gateway.kserve.ask import ask_of
@@ -34,8 +35,8 @@ class GrpcCaller:
     async def read(self) -> Ask:
         self.request = await self._receive()
         ask = ask_of(self.request, self._settings, is_unary=self._rpc.is_unary)
-        if not ask.session:
-            ask = replace(ask, session=session_of(self._rpc.said))
+        session = ask.session or session_of(self._rpc.said)
+        ask = replace(ask, session=session, cache=wish_of(self._rpc.said))
         return scheduled(ask, self._rpc.said)
 
     def replies_to(self, call: Call, version: str) -> Replies:

@@ -12,6 +12,7 @@ from gateway.kserve.outbox import Outbox
 from gateway.kserve.recorded import recorded, rename
 from gateway.kserve.replies import failed
 from gateway.kserve.rpc import Rpc
+from gateway.kserve.whole import whole
 from gateway.metrics import Metrics
 from gateway.pipeline import answer
 from gateway.stages.auth import identify
@@ -103,7 +104,8 @@ class Inference:
             asked = caller.request.model_version
             version = await self._models.version(given.model.name, asked=asked)
             replies = caller.replies_to(given.ask.calls[0], version)
-            async for chunk in given.chunks:
+            chunks = given.chunks if given.ask.is_streamed else whole(given.chunks)
+            async for chunk in chunks:
                 message = replies.of(chunk)
                 if message is not None:
                     await put(message)

@@ -65,6 +65,7 @@ async def _results(stack: BenchStack) -> dict[str, object]:
         before = await _metrics(client)
         probes, hits, streams = await _in_turns(client, asked)
         after = await _metrics(client)
+        cpu_ms = await _cpu_ms(stack, client, asked)
         generations = [await _generations(client) for _ in range(FLOCKS)]
     redis = await floor(stack)
     added = [hit - probe for hit, probe in zip(hits, probes, strict=True)]
@@ -74,8 +75,9 @@ async def _results(stack: BenchStack) -> dict[str, object]:
         "hit as a stream, ms p50 / p99": _shown(Times.of(streams)),
         "floor: a request that does nothing, ms p50 / p99": _shown(Times.of(probes)),
         "inside the gateway: a hit without that floor, ms p50 (target 1.5)": Times.of(added).p50,
-        "of it the look-up, ms p50": _p50_ms(LOOK_UP, before, after),
-        "of it the quotas, ms p50": _p50_ms(RESERVE, before, after),
+        "the gateway's CPU for a hit, ms": cpu_ms,
+        "look-up, ms p50": _p50_ms(LOOK_UP, before, after),
+        "quotas, ms p50": _p50_ms(RESERVE, before, after),
         "floor: one PING of Redis, ms p50": round(redis.ping_ms, 3),
         "floor: one write that Redis has on disk, ms p50": round(redis.write_ms, 3),
         f"generations of {AT_ONCE} equal requests at once (target 1)": generations,
@@ -141,6 +143,16 @@ async def _in_turns(
         hits.append(await _taken_s(_asked(client, body)))
         streams.append(await _taken_s(_asked(client, body | {"stream": True})))
     return probes, hits, streams
+
+
+async def _cpu_ms(stack: BenchStack, client: httpx.AsyncClient, body: dict[str, Any]) -> float:
+    """Of one hit, by what the process itself used."""
+    gateway = psutil.Process(stack.pid_of("gateway"))
+    before = gateway.cpu_times()
+    await _taken(client, lambda: body, ASKED)
+    after = gateway.cpu_times()
+    used_s = after.user + after.system - before.user - before.system
+    return round(used_s / ASKED * 1e3, 3)
 
 
 def _p50_ms(name: str, before: dict[str, float], after: dict[str, float]) -> float:

@@ -58,6 +58,8 @@ def event_of(tag: str, lease_id: str) -> Command:
 
 
 def _amounts(used: UsageEvent) -> tuple[int, int, int]:
+    if used.cache is not None:
+        return 0, 0, used.cost_nusd
     return used.prompt_tokens, used.completion_tokens, used.cost_nusd
 
 

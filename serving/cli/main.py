@@ -16,7 +16,7 @@ from serving.stack.errors import StackError
 COMMANDS = (
     *("up", "down", "status", "logs", "chat", "build", "triton", "config"),
     *("tenants", "projects", "keys", "users", "issuers", "models", "policy", "usage"),
-    *("adapters", "requests", "guardrails", "approvals"),
+    *("adapters", "requests", "guardrails", "approvals", "cache"),
 )
 
 

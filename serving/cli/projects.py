@@ -18,6 +18,7 @@ COLUMNS = {
     "log privacy": field("log_privacy"),
     "retention days": field("retention_days"),
     "guardrails": field("guardrails"),
+    "cache": field("cache"),
     "made": moment("created_at"),
 }
 Id = Annotated[str, typer.Argument(metavar="TENANT/PROJECT")]
@@ -68,10 +69,12 @@ def change(
         str | None, typer.Option(help="none, metadata, redacted or full.")
     ] = None,
     retention_days: Annotated[int | None, typer.Option(help="How long that is kept.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Answers given again: off or exact.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rename it, or set what is kept of its prompts and answers."""
-    said = {"name": name, "log_privacy": log_privacy, "retention_days": retention_days}
+    """Rename it, or set what is kept of its prompts and answers, and given again."""
+    kept = {"log_privacy": log_privacy, "retention_days": retention_days, "cache": cache}
+    said = {"name": name, **kept}
     body = {field: value for field, value in said.items() if value is not None}
     _change(project, body, as_json=as_json)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from serving.contract.cache import CacheMode, CacheScope
 from serving.contract.guardrails import GuardrailPolicy
 from serving.contract.permissions import Role
 
@@ -103,6 +104,7 @@ class Project:
     log_privacy: LogPrivacy | None = None
     retention_days: int | None = None
     guardrails: str | None = None
+    cache: CacheMode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,9 @@ class Settings:
     """What an operator changes at run time; there is one, its id is `settings`.
 
     None for `default_max_tokens`: what the context has left. None for `temperature`: the model's.
+    `cache` is which answers are given again, to whom in `cache_scope`, for `cache_ttl_s`, unless
+    they take more than `cache_max_bytes`; where `cache_sampled`, also those that could have been
+    others.
     """
 
     id: str = "settings"
@@ -217,6 +222,11 @@ class Settings:
     warn_at_percent: tuple[int, ...] = (80, 100)
     adapter_rules: tuple[AdapterRule, ...] = ()
     guardrails: str = "default"
+    cache: CacheMode = CacheMode.OFF
+    cache_scope: CacheScope = CacheScope.PROJECT
+    cache_ttl_s: int = 3600
+    cache_max_bytes: int = 262_144
+    cache_sampled: bool = False
 
 
 Document = Tenant | Project | Key | User | Issuer | Model | Settings | GuardrailPolicy

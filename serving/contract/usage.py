@@ -29,6 +29,8 @@ class UsageEvent:
 
     Times are Unix seconds and milliseconds, money is nanodollars. `reason` is the code of the error
     that ended it. `verdicts` are at most MOST_VERDICTS of its guardrails', the gravest first.
+    `cache` is `hit` where the answer was there or another request's: then it cost nothing, and its
+    tokens count for no quota.
     """
 
     id: str
@@ -53,6 +55,7 @@ class UsageEvent:
     ttft_ms: float | None = None
     latency_ms: float | None = None
     verdicts: tuple[Verdict, ...] = ()
+    cache: str | None = None
 
 
 def gravest(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:

@@ -1,14 +1,15 @@
 """The texts that the attack classifier learns from and is measured on."""
 
-import hashlib
 from functools import cache
 
+import numpy as np
 import pytest
 
 from guardrails.corpus import SPLITS, Text, corpus
-from guardrails.examples import examples
+from guardrails.examples import digest, examples
 from guardrails.templates import Templates
 from serving.contract.guardrails import UNTRUSTED
+from serving.guardrails.meaning import WEIGHTS
 
 LEAST_TEXTS, LEAST_FAMILIES = 1_000, 12
 # Of all texts of a split: with other texts the classifier is to be trained and measured anew.
@@ -47,8 +48,12 @@ def test_some_families_are_measured_on_only() -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_texts_are_these(split: str) -> None:
-    told = "\0".join(f"{one.is_attack} {one.stage} {one.text}" for one in texts(split))
-    assert hashlib.sha256(told.encode()).hexdigest()[:16] == HASHES[split]
+    assert digest(texts(split)) == HASHES[split]
+
+
+def test_the_weights_learned_from_the_texts_that_are_there() -> None:
+    with np.load(WEIGHTS) as arrays:
+        assert str(arrays["corpus"]) == digest(texts("train"))
 
 
 @pytest.mark.parametrize("split", SPLITS)
