@@ -13,6 +13,7 @@ import orjson
 
 from guardrails.corpus import Text, corpus
 from guardrails.embedding import embedded
+from guardrails.evaluation import evaluation
 from guardrails.templates import Templates
 from serving.contract.guardrails import Action, CheckKind, Verdict
 from serving.guardrails.default_policy import DEFAULT
@@ -55,8 +56,9 @@ class Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--validation", action="store_true", help="texts that were looked at")
     options = parser.parse_args()
-    found = examined(corpus("eval"))
+    found = examined(corpus("eval") if options.validation else evaluation())
     rows = [*_groups(found), _row("all attacks", _of(found, is_attack=True))]
     rows.append(_row("all harmless texts", _of(found, is_attack=False)))
     _print(rows)

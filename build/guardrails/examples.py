@@ -1,5 +1,6 @@
 """What the classifier learns from: windows of the texts, and what each of its outputs is to say."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,12 @@ class Example:
     group: str
     template: tuple[bool, str, int]
     wanted: tuple[float, float]
+
+
+def digest(texts: Sequence[Text]) -> str:
+    """The same for the same texts only; it is written into the weights that learned from them."""
+    told = "\0".join(f"{one.is_attack} {one.stage} {one.text}" for one in texts)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def examples(texts: Sequence[Text]) -> list[Example]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from guardrails.sparse import Which, Words
 from serving.guardrails.meaning import Classifier
 from serving.guardrails.meaning_words import BUCKETS
 
@@ -41,17 +42,17 @@ def weights(groups: Sequence[tuple[bool, str]]) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """`vectors` [n, 384] and `words` [n, BUCKETS] of texts; `wanted` [n, 2] has NaN where nothing
-    is to be learned; `weight` [n]."""
+    """`vectors` [n, 384] and `words` of texts; `wanted` [n, 2] has NaN where nothing is to be
+    learned; `weight` [n]."""
 
     vectors: Array
-    words: Array
+    words: Words
     wanted: Array
     weight: Array
 
-    def of(self, which: npt.NDArray[np.bool_]) -> "Lesson":
-        parts = (self.vectors, self.words, self.wanted, self.weight)
-        return Lesson(*(part[which] for part in parts))
+    def of(self, which: Which) -> "Lesson":
+        words = self.words.of(np.arange(len(self.weight))[which])
+        return Lesson(self.vectors[which], words, self.wanted[which], self.weight[which])
 
 
 def learned(lesson: Lesson, settings: Settings, *, seed: int, nets: int = NETS) -> Classifier:
@@ -100,15 +101,15 @@ class _Net:
         inner, inner_bias, outer, outer_bias, by_word = self._weights
         noise = self._rng.normal(0, self._settings.jitter, lesson.vectors.shape)
         vectors = lesson.vectors + noise.astype(np.float32)
-        words = WORD_SCALE * lesson.words
-        words *= self._kept(words.shape, self._settings.word_dropout)
+        kept = self._kept(lesson.words.values.shape, self._settings.word_dropout)
+        words = lesson.words.scaled(WORD_SCALE * kept)
         left = np.float32(1 - self._settings.dropout)
         hidden = np.maximum(vectors @ inner + inner_bias, 0)
         hidden = hidden * self._kept(hidden.shape, self._settings.dropout) / left
-        said = 1 / (1 + np.exp(-(hidden @ outer + outer_bias + words @ by_word)))
+        said = 1 / (1 + np.exp(-(hidden @ outer + outer_bias + words.sums(by_word))))
         miss = (said - lesson.wanted) * lesson.weight / np.float32(len(vectors))
         back = (miss @ outer.T) * (hidden > 0) / left
-        return [vectors.T @ back, back.sum(0), hidden.T @ miss, miss.sum(0), words.T @ miss]
+        return [vectors.T @ back, back.sum(0), hidden.T @ miss, miss.sum(0), words.spread(miss)]
 
     def _step(self, slopes: Sequence[Array], total: int) -> None:
         left = 1 - self._steps / total

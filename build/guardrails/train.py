@@ -13,11 +13,11 @@ import numpy as np
 
 from guardrails.corpus import corpus
 from guardrails.embedding import embedded
-from guardrails.examples import Example, examples, targets
+from guardrails.examples import Example, digest, examples, targets
 from guardrails.learning import Array, Lesson, Settings, learned, weights
 from guardrails.measures import highest, rate, slope, threshold
+from guardrails.sparse import Words
 from serving.guardrails.meaning import WEIGHTS, Classifier
-from serving.guardrails.meaning_words import features
 
 SEED = 6
 FOLDS = 5
@@ -29,18 +29,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
-    found = examples(corpus("train"))
+    texts = corpus("train")
+    found = examples(texts)
     lesson = _lesson(found)
     unseen = _odds_unseen(found, lesson)
     network = learned(lesson, Settings(), seed=SEED)
-    write(calibrated(network, unseen, found), options.out)
+    write(calibrated(network, unseen, found), digest(texts), options.out)
     print(f"{len(found)} windows of training texts; {options.out}: {options.out.stat().st_size} B")
 
 
 def _lesson(found: Sequence[Example]) -> Lesson:
     texts = [one.text for one in found]
     weight = weights([(one.template[0], one.group) for one in found])
-    return Lesson(embedded(texts), features(texts), targets(found), weight)
+    return Lesson(embedded(texts), Words.in_texts(texts), targets(found), weight)
 
 
 def fold(one: Example) -> int:
@@ -54,7 +55,8 @@ def _odds_unseen(found: Sequence[Example], lesson: Lesson) -> Array:
     for number in range(FOLDS):
         out = folds == number
         network = learned(lesson.of(~out), Settings(), seed=SEED)
-        odds[out] = network.odds(lesson.vectors[out], lesson.words[out])
+        unseen = lesson.of(out)
+        odds[out] = network.odds(unseen.vectors, unseen.words.sums(network.words))
     return odds
 
 
@@ -77,11 +79,15 @@ def calibrated(network: Classifier, unseen: Array, found: Sequence[Example]) -> 
     return Classifier(network.inner, network.inner_bias, outer, bias, words)
 
 
-def write(network: Classifier, path: Path) -> None:
-    """In half precision, which changes scores by less than a thousandth."""
+def write(network: Classifier, texts: str, path: Path) -> None:
+    """In half precision, which changes scores by less than a thousandth.
+
+    `texts` is the digest of those that it learned from.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: getattr(network, name) for name in Classifier.__slots__}
-    np.savez_compressed(path, **{name: array.astype(np.float16) for name, array in arrays.items()})
+    halves = {name: array.astype(np.float16) for name, array in arrays.items()}
+    np.savez_compressed(path, corpus=np.array(texts), **halves)
 
 
 if __name__ == "__main__":

@@ -57,15 +57,15 @@ class Classifier:
 
     def scores(self, vectors: Vectors, windows: Sequence[Window]) -> Scores:
         """From 0 to 1 for each of the windows, whose texts have `vectors` [n, 384]."""
-        odds = self.odds(vectors, features([window.text for window in windows]))
+        odds = self.odds(vectors, features([window.text for window in windows]) @ self.words)
         column = np.array([int(window.stage in UNTRUSTED) for window in windows], np.intp)
         scores: Scores = 1 / (1 + np.exp(-odds[np.arange(len(odds)), column]))
         return scores
 
-    def odds(self, vectors: Vectors, words: Features) -> Scores:
-        """The logarithms of both outputs' odds, [n, 2]."""
+    def odds(self, vectors: Vectors, by_words: Scores) -> Scores:
+        """The logarithms of both outputs' odds, [n, 2]; `by_words` [n, 2] is what the words say."""
         hidden = np.maximum(vectors @ self.inner + self.inner_bias[:, None], 0)
-        averaged: Scores = (hidden @ self.outer).mean(0) + self.outer_bias + words @ self.words
+        averaged: Scores = (hidden @ self.outer).mean(0) + self.outer_bias + by_words
         return averaged
 
 
