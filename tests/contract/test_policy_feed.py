@@ -207,9 +207,9 @@ async def test_a_cancellation_is_never_lost(feed):
 
 
 async def test_a_subscription_is_quiet_for_longer_than_an_answer_may_take(store):
-    async with feed_of(store, timeout_s=0.1) as (feed, _), feed.hints() as hints:
+    async with feed_of(store, timeout_s=0.4) as (feed, _), feed.hints() as hints:
         late = asyncio.create_task(anext(hints))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.8)
         await feed.replace(snapshot(1))
         async with asyncio.timeout(2):
             await late
