@@ -13,6 +13,7 @@ from serving.bls import meaning
 from serving.bls.guards import Compiled, Guards, compiled
 from serving.contract.errors import InvalidRequest, Unavailable
 from serving.contract.guardrails import Action, OnFailure, Stage, Verdict
+from serving.contract.task_errors import bare_errors
 from serving.guardrails.default_policy import DEFAULT
 from serving.guardrails.meaning_windows import Passage
 from serving.guardrails.wire import Sealed, parsed, sealed
@@ -84,24 +85,18 @@ async def _by_meaning(
 ) -> list[tuple[Verdict, ...]]:
     """Each text for itself: a long one leaves no less room for the others."""
     try:
-        async with asyncio.timeout(policy.policy.budget_ms / 1e3), asyncio.TaskGroup() as tasks:
-            read = [
-                tasks.create_task(
-                    meaning.read(policy, (Passage(r.text, stage),), guards.embeddings)
-                )
-                for r in given
-            ]
+        with bare_errors():
+            async with asyncio.timeout(policy.policy.budget_ms / 1e3), asyncio.TaskGroup() as tasks:
+                read = [
+                    tasks.create_task(
+                        meaning.read(policy, (Passage(r.text, stage),), guards.embeddings)
+                    )
+                    for r in given
+                ]
     except Exception as error:
-        _failed(guards, policy, _first(error))
+        _failed(guards, policy, error)
         return [()] * len(given)
     return [_told(task.result()) for task in read]
-
-
-def _first(error: BaseException) -> Exception:
-    """Of those of a group, which all tell of the same."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error if isinstance(error, Exception) else RuntimeError(repr(error))
 
 
 def _failed(guards: Guards, policy: Compiled, error: Exception) -> None:

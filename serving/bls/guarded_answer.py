@@ -6,7 +6,8 @@ from functools import partial
 
 from serving.bls.guarded_calls import GuardedCalls, Note
 from serving.bls.guards import Compiled
-from serving.contract.calls import Chunk, FinishReason, TokenLogprob
+from serving.bls.held_logprobs import HeldLogprobs, Logprobs
+from serving.contract.calls import Chunk, FinishReason
 from serving.contract.guardrails import Action, OnFailure
 from serving.contract.tools import Tool
 from serving.guardrails.placeholders import Placeholders, Restoring
@@ -40,8 +41,7 @@ class GuardedAnswer:
         self._calls = GuardedCalls(compiled, tools, run, note, failed, restore) if tools else None
         self._note = note
         self._failed = failed
-        self._logprobs: tuple[TokenLogprob, ...] = ()
-        self._has_redacted = False
+        self._logprobs = HeldLogprobs()
         self.is_blocked = False
 
     @property
@@ -83,7 +83,7 @@ class GuardedAnswer:
             self.is_blocked = self._is_closed
             return "" if self._is_closed else filter_.give_up()
         self._note(released.verdicts)
-        self._has_redacted |= any(v.action is Action.REDACT for v in released.verdicts)
+        self._logprobs.is_spoilt |= any(v.action is Action.REDACT for v in released.verdicts)
         self.is_blocked |= released.is_blocked
         return released.text
 
@@ -93,18 +93,12 @@ class GuardedAnswer:
         text = restoring.push(text)
         return text + restoring.end() if is_last or self.is_blocked else text
 
-    def _released(
-        self, logprobs: tuple[TokenLogprob, ...], *, is_last: bool
-    ) -> tuple[TokenLogprob, ...]:
+    def _released(self, logprobs: Logprobs, *, is_last: bool) -> Logprobs:
         if self._content is None:
             return logprobs
-        held = self._logprobs + logprobs
-        if self._content.is_holding and not (is_last or self.is_blocked):
-            self._logprobs = held
-            return ()
-        self._logprobs = ()
-        is_told, self._has_redacted = not (self._has_redacted or self.is_blocked), False
-        return held if is_told else ()
+        self._logprobs.is_spoilt |= self.is_blocked
+        is_over = is_last or self.is_blocked
+        return self._logprobs.push(logprobs, is_holding=self._content.is_holding and not is_over)
 
     def _with_calls(self, chunk: Chunk, *, is_last: bool) -> Chunk:
         if self._calls is None or self.is_blocked:

@@ -3,15 +3,21 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from serving.bls.guards import Compiled
 from serving.contract.approvals import new_ask_id
-from serving.contract.guardrails import Action, OnFailure, Stage, Verdict
+from serving.contract.guardrails import (
+    Action,
+    OnFailure,
+    Stage,
+    Verdict,
+    blocking,
+    strongest,
+)
 from serving.contract.tools import Tool, ToolCallDelta, name_of
+from serving.guardrails.redact import with_texts
 from serving.guardrails.tools.arguments import read
 from serving.guardrails.tools.calls import ToolCall
-from serving.guardrails.tools.guard import strongest
 from serving.guardrails.tools.run import Run
 
 Note = Callable[[Iterable[Verdict]], None]
@@ -92,7 +98,7 @@ class GuardedCalls:
         found = None if self._restore is None else read(arguments)
         if self._restore is None or found is None:
             return arguments
-        restored = _restored(found, self._restore)
+        restored = with_texts(found, self._restore)
         return arguments if restored == found else json.dumps(restored, ensure_ascii=False)
 
     def _rest(self, held: ToolCallDelta) -> ToolCallDelta:
@@ -116,27 +122,10 @@ class GuardedCalls:
         )
         text = _as_read(call.arguments)
         examined = self._compiled.guard.examine(text, Stage.TOOL_CALL, place=place)
-        return said + tuple(_as_of_a_call(verdict) for verdict in examined.verdicts)
-
-
-def _restored(value: Any, restore: Callable[[str], str]) -> Any:
-    match value:
-        case str():
-            return restore(value)
-        case list():
-            return [_restored(entry, restore) for entry in value]
-        case dict():
-            return {name: _restored(entry, restore) for name, entry in value.items()}
-    return value
+        return said + tuple(map(blocking, examined.verdicts))
 
 
 def _as_read(arguments: str) -> str:
     r"""As a program reads them: what JSON writes as \u0041 is an A."""
     found = read(arguments) if "\\" in arguments else None
     return arguments if found is None else json.dumps(found, ensure_ascii=False)
-
-
-def _as_of_a_call(verdict: Verdict) -> Verdict:
-    """There is nothing to take out of a call: what would be redacted is blocked."""
-    is_redacted = verdict.action is Action.REDACT
-    return replace(verdict, action=Action.BLOCK) if is_redacted else verdict

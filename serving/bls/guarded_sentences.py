@@ -10,7 +10,8 @@ from serving.bls import meaning
 from serving.bls.guard_verdicts import STOPS
 from serving.bls.guarded_calls import Note
 from serving.bls.guards import Compiled, Guards
-from serving.contract.calls import Chunk, FinishReason, TokenLogprob
+from serving.bls.held_logprobs import HeldLogprobs, Logprobs
+from serving.contract.calls import Chunk, FinishReason
 from serving.contract.guardrails import Action, Hold, OnFailure, Stage, Verdict
 from serving.guardrails.meaning_windows import Passage
 
@@ -47,8 +48,7 @@ class GuardedSentences:
         self._note = note
         self._is_held = compiled.policy.hold is Hold.SENTENCE
         self._content, self._reasoning = _Unread(), _Unread()
-        self._logprobs: tuple[TokenLogprob, ...] = ()
-        self._has_replaced = False
+        self._logprobs = HeldLogprobs()
         self.is_blocked = False
 
     @classmethod
@@ -86,7 +86,7 @@ class GuardedSentences:
             return ""
         if Action.REDACT not in actions:
             return sentence
-        self._has_replaced = True
+        self._logprobs.is_spoilt = True
         return _replaced(sentence, verdicts)
 
     async def _judged(self, sentence: str) -> tuple[Verdict, ...]:
@@ -100,15 +100,11 @@ class GuardedSentences:
             self.is_blocked = policy.on_failure is OnFailure.CLOSED
             return ()
 
-    def _released(self, logprobs: tuple[TokenLogprob, ...]) -> tuple[TokenLogprob, ...]:
+    def _released(self, logprobs: Logprobs) -> Logprobs:
         """None of a sentence that is not shown as it was said."""
-        held = self._logprobs + logprobs
-        if (self._content.text or self._reasoning.text) and not self.is_blocked:
-            self._logprobs = held
-            return ()
-        is_told = not (self._has_replaced or self.is_blocked)
-        self._logprobs, self._has_replaced = (), False
-        return held if is_told else ()
+        self._logprobs.is_spoilt |= self.is_blocked
+        is_holding = bool(self._content.text or self._reasoning.text)
+        return self._logprobs.push(logprobs, is_holding=is_holding and not self.is_blocked)
 
 
 def _replaced(sentence: str, verdicts: Iterable[Verdict]) -> str:

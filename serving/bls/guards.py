@@ -12,25 +12,20 @@ from serving.contract.guardrails import OF_DATA, GuardrailPolicy, Verdict
 from serving.guardrails.default_policy import BUILT_IN, DEFAULT
 from serving.guardrails.examine import Guard
 from serving.guardrails.tools.guard import ToolGuard
-from serving.guardrails.wire import is_of, parsed, sealed, version_of
+from serving.guardrails.wire import is_of, named, parsed, sealed
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A policy that is ready to be used. `data_guard` has only its checks that look for data: for
-    texts that are not to be trusted less than the caller.
+    """A policy that is ready to be used; `name` is what verdicts call it. `data_guard` has only its
+    checks that look for data: for texts that are not to be trusted less than the caller.
     """
 
     policy: GuardrailPolicy
-    version: str
+    name: str
     guard: Guard
     data_guard: Guard
     tools: ToolGuard
-
-    @property
-    def reference(self) -> str:
-        """What verdicts call it."""
-        return f"{self.policy.id}@{self.version}"
 
 
 def _nothing(*_: object) -> None: ...
@@ -68,12 +63,11 @@ _BUILT_IN = {s.reference: s.text for s in map(sealed, BUILT_IN.values())}
 @lru_cache(maxsize=256)
 def compiled(text: str, reference: str) -> Compiled:
     """The policy in `text`, which is `reference`. Raises InvalidRequest."""
-    policy, version = parsed(text), version_of(reference)
-    name = f"{policy.id}@{version}"
+    policy, name = parsed(text), named(reference)
     of_data = replace(policy, checks=tuple(c for c in policy.checks if c.kind in OF_DATA))
     return Compiled(
         policy,
-        version,
+        name,
         Guard.of(policy, name),
         Guard.of(of_data, name),
         ToolGuard.of(policy, name),

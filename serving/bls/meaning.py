@@ -34,7 +34,7 @@ async def read(
     verdicts: list[Verdict] = []
     for check in checks:
         scores = await _scores(check, found, vectors, embeddings)
-        verdicts += judged(check, compiled.reference, found, scores)
+        verdicts += judged(check, compiled.name, found, scores)
     return tuple(verdicts)
 
 

@@ -15,7 +15,15 @@ from serving.bls.guards import Guards
 from serving.contract.calls import Call, Chunk
 from serving.contract.errors import ApprovalPending, Blocked, Unavailable
 from serving.contract.grant import Grant
-from serving.contract.guardrails import STRENGTH, UNTRUSTED, Action, OnFailure, Stage, Verdict
+from serving.contract.guardrails import (
+    STRENGTH,
+    UNTRUSTED,
+    Action,
+    OnFailure,
+    Stage,
+    Verdict,
+    blocking,
+)
 from serving.contract.tools import name_of
 from serving.guardrails.examine import Examined
 from serving.guardrails.meaning_windows import Passage
@@ -74,7 +82,8 @@ class Watch:
         policy, began_s = self._compiled.policy, time.monotonic()
         try:
             async with asyncio.timeout(policy.budget_ms / 1e3):
-                self.note(map(_blocking, await self._read_by_meaning()))
+                # It is with the engine already: nothing can be taken out of it any more.
+                self.note(map(blocking, await self._read_by_meaning()))
         except Exception as error:
             self._failed(error)
         self._guards.waited_ms((time.monotonic() - began_s) * 1e3 if self._held else 0.0)
@@ -179,9 +188,3 @@ class Watch:
 
 def _gravity(verdict: Verdict) -> tuple[int, float]:
     return STRENGTH[verdict.action], verdict.score
-
-
-def _blocking(verdict: Verdict) -> Verdict:
-    """The prompt is with the engine already: what would be taken out of it is blocked."""
-    is_redacted = verdict.action is Action.REDACT
-    return replace(verdict, action=Action.BLOCK) if is_redacted else verdict

@@ -6,13 +6,13 @@ from typing import Any
 
 from serving.contract.guardrails import (
     MEANING,
-    STRENGTH,
     Action,
     Check,
     CheckKind,
     GuardrailPolicy,
     Stage,
     Verdict,
+    strongest,
 )
 from serving.guardrails.examine import Guard
 from serving.guardrails.meaning import classifier, is_read, judged, topic_scores
@@ -20,7 +20,7 @@ from serving.guardrails.meaning_windows import Passage, Window, windows
 from serving.guardrails.tools.calls import ToolCall
 from serving.guardrails.tools.guard import ToolGuard
 from serving.guardrails.tools.run import Run
-from serving.guardrails.wire import sealed, version_of
+from serving.guardrails.wire import named, sealed
 
 Embed = Callable[[Sequence[str]], Any]  # unit vectors [texts, 384]
 
@@ -47,9 +47,7 @@ class Result:
 
     @property
     def action(self) -> Action:
-        return max(
-            (v.action for v in self.verdicts), key=STRENGTH.__getitem__, default=Action.ALLOW
-        )
+        return strongest(self.verdicts)
 
 
 @dataclass(slots=True)
@@ -64,7 +62,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest for what cannot be compiled."""
-        self._version = f"{self.policy.id}@{version_of(sealed(self.policy).reference)}"
+        self._version = named(sealed(self.policy).reference)
         self._guard = Guard.of(self.policy, self._version)
         self._tools = ToolGuard.of(self.policy, self._version)
 

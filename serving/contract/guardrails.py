@@ -1,6 +1,7 @@
 """Guardrails as data: a policy is an ordered list of checks, a verdict what one of them came to."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -161,3 +162,14 @@ def verdicts_of(value: Any) -> tuple[Verdict, ...]:
         Verdict(**each | {"stage": Stage(each["stage"]), "action": Action(each["action"])})
         for each in value or ()
     )
+
+
+def strongest(verdicts: Iterable[Verdict]) -> Action:
+    """What is done about them all."""
+    return max((v.action for v in verdicts), key=STRENGTH.__getitem__, default=Action.ALLOW)
+
+
+def blocking(verdict: Verdict) -> Verdict:
+    """Of something that nothing can be taken out of: what would be redacted is blocked."""
+    is_redacted = verdict.action is Action.REDACT
+    return replace(verdict, action=Action.BLOCK) if is_redacted else verdict

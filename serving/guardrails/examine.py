@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from serving.contract.guardrails import (
-    STRENGTH,
     Action,
     Check,
     CheckKind,
     GuardrailPolicy,
     Stage,
     Verdict,
+    strongest,
 )
 from serving.guardrails.findings import Finding
 from serving.guardrails.injection import attacks_at, combined
@@ -128,10 +128,7 @@ class Examination:
                 self._judge(check.check, check.find(text, self.before, self.after, self.begin))
 
     def examined(self) -> Examined:
-        action = max(
-            (v.action for v in self.verdicts), key=STRENGTH.__getitem__, default=Action.ALLOW
-        )
-        return Examined(self.redaction.text, tuple(self.verdicts), action)
+        return Examined(self.redaction.text, tuple(self.verdicts), strongest(self.verdicts))
 
     def _judge(self, check: Check, found: Sequence[Finding]) -> None:
         placed = self._placed(found)

@@ -1,5 +1,6 @@
 """Masks personal data and secrets in texts that are kept. It errs towards masking."""
 
+from collections.abc import Callable
 from typing import Any
 
 from serving.guardrails import personal, secrets
@@ -14,12 +15,17 @@ def redact(text: str) -> str:
 
 def redact_json(value: Any) -> Any:
     """`value`, a JSON value, with all strings in it redacted; names of fields stay."""
+    return with_texts(value, redact)
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """`value`, a JSON value, with all strings in it changed; names of fields stay."""
     if isinstance(value, str):
-        return redact(value)
+        return change(value)
     if isinstance(value, list):
-        return [redact_json(item) for item in value]
+        return [with_texts(item, change) for item in value]
     if isinstance(value, dict):
-        return {name: redact_json(item) for name, item in value.items()}
+        return {name: with_texts(item, change) for name, item in value.items()}
     return value
 
 

@@ -27,10 +27,6 @@ class Redaction:
         self._edits: list[Edit] = []
         self._begins: list[int] = []  # of the replacements, in `text`
 
-    @property
-    def is_changed(self) -> bool:
-        return bool(self._edits)
-
     def origin(self, begin: int, end: int) -> Span | None:
         """`text[begin:end]` in the original; None if it is in a replacement, so there is none."""
         if not self._edits:

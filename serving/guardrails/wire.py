@@ -30,9 +30,10 @@ def sealed(policy: GuardrailPolicy) -> Sealed:
     return Sealed(data.decode(), f"{policy.id}@{_digest(data)}")
 
 
-def version_of(reference: str) -> str:
-    """The version that verdicts name: short, for people."""
-    return reference.rpartition("@")[2][:8]
+def named(reference: str) -> str:
+    """How verdicts name a policy: short, for people."""
+    name, _, digest = reference.rpartition("@")
+    return f"{name}@{digest[:8]}"
 
 
 def is_of(text: str, reference: str) -> bool:

@@ -1,10 +1,6 @@
 """The official `openai` client's older `functions` against the whole stack."""
 
 import json
-from collections.abc import AsyncIterator
-
-import pytest
-from openai import AsyncOpenAI
 
 ASKED = {"model": "demo", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 200}
 FUNCTION = {
@@ -15,14 +11,6 @@ FUNCTION = {
         "required": ["city"],
     },
 }
-
-
-@pytest.fixture(scope="module")
-async def client(stack) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=stack.base_url, api_key=stack.api_key, max_retries=0, timeout=30
-    ) as client:
-        yield client
 
 
 async def test_functions_are_called_in_their_older_form(client):

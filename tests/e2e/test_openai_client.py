@@ -1,21 +1,12 @@
 """The official `openai` client against the whole stack: what it can ask, and what it is told."""
 
 import json
-from collections.abc import AsyncIterator
 
 import openai
 import pytest
 from openai import AsyncOpenAI
 
 HELLO = [{"role": "user", "content": "Hello!"}]
-
-
-@pytest.fixture(scope="module")
-async def client(stack) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=stack.base_url, api_key=stack.api_key, max_retries=0, timeout=30
-    ) as client:
-        yield client
 
 
 async def test_models_are_the_ones_that_answer(client, stack):

@@ -1,11 +1,9 @@
 """The official `openai` client's `response_format` and `allowed_tools` against the whole stack."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 import openai
 import pytest
-from openai import AsyncOpenAI
 from pydantic import BaseModel, Field
 
 ASKED = {"model": "demo", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 200}
@@ -16,14 +14,6 @@ class Place(BaseModel):
 
     city: Literal["Oslo", "Rome"]
     days: Annotated[int, Field(ge=0, le=14)] | None
-
-
-@pytest.fixture(scope="module")
-async def client(stack) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=stack.base_url, api_key=stack.api_key, max_retries=0, timeout=30
-    ) as client:
-        yield client
 
 
 async def test_a_class_is_answered_with_one_of_its_kind(client):

@@ -1,11 +1,9 @@
 """The official `openai` client's tools against the whole stack, on the demo model."""
 
 import json
-from collections.abc import AsyncIterator
 
 import openai
 import pytest
-from openai import AsyncOpenAI
 
 PARAMETERS = {
     "type": "object",
@@ -22,14 +20,6 @@ ASKED = {
     "max_tokens": 80,
 }
 NAMED = {"type": "function", "function": {"name": "weather"}}
-
-
-@pytest.fixture(scope="module")
-async def client(stack) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=stack.base_url, api_key=stack.api_key, max_retries=0, timeout=30
-    ) as client:
-        yield client
 
 
 async def test_a_named_tool_is_called_whole_and_streamed(client):

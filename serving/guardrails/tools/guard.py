@@ -130,11 +130,6 @@ class ToolGuard:
 Finding = tuple[Check, str]  # and the word for what it found
 
 
-def strongest(verdicts: Sequence[Verdict]) -> Action:
-    """What is done about them all."""
-    return max((v.action for v in verdicts), key=STRENGTH.__getitem__, default=Action.ALLOW)
-
-
 def _of_tool(checks: Sequence[Check]) -> Iterator[Finding]:
     for check in checks:
         if check.kind is not CheckKind.TOOL:

@@ -16,10 +16,11 @@ from serving.contract.guardrails import (
     GuardrailPolicy,
     Stage,
     Verdict,
+    strongest,
 )
 from serving.contract.tool_runs import ToolRun
 from serving.guardrails.tools.calls import ToolCall
-from serving.guardrails.tools.guard import ToolGuard, strongest
+from serving.guardrails.tools.guard import ToolGuard
 from serving.guardrails.tools.run import Run
 
 READ = ToolCall("read", '{"path": "/srv/a"}')
