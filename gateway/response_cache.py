@@ -19,7 +19,7 @@ from gateway.cache_versions import Versions
 from gateway.cache_wanted import NEVER_S, Answered, Source, Wanted
 from gateway.store_watch import StoreWatch
 from serving.adapters.redis import Redis, StoreUnavailable
-from serving.adapters.redis_lane import lane
+from serving.adapters.redis_lane import lane, unheard
 from serving.adapters.response_cache import Found, Leave, ResponseCache
 from serving.contract.task_errors import bare_errors
 
@@ -92,7 +92,7 @@ class Cache:
         finally:
             # Also where nobody heard whether it had the leave to make it.
             if not is_kept and self.is_up:
-                self.store.release(wanted.place, token).add_done_callback(_ignore)
+                self.store.release(wanted.place, token).add_done_callback(unheard)
 
     async def _claimed(self, wanted: Wanted, token: str) -> Answered | Leave | None:
         """None: Redis does not say. Waits for who makes it, unless a new one is wanted."""
@@ -129,7 +129,7 @@ class Cache:
             await asyncio.sleep(TOLD_S)
             if self.is_up and (self._hits or self._misses):
                 for told in self.store.count(self._hits, self._misses):
-                    told.add_done_callback(_ignore)
+                    told.add_done_callback(unheard)
                 self._hits = self._misses = 0
 
     def _read(self, found: Found) -> Answered | None:
@@ -159,12 +159,6 @@ async def _make(wanted: Wanted, source: Source, flight: Flight) -> None:
         async for chunk in chunks:
             flight.add(chunk)
     flight.end()
-
-
-def _ignore(done: asyncio.Future[object]) -> None:
-    """A failure that nobody looks at is reported by asyncio as a defect."""
-    if not done.cancelled():
-        done.exception()
 
 
 @asynccontextmanager

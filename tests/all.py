@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-BESIDE, NICENESS = ("unit", "contract"), 10
+BESIDE, NICENESS = ("unit", "contract"), 5
 OTHERS = ("integration", "e2e")
 
 

@@ -8,17 +8,13 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeVar
 
-import orjson
 import structlog
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.api.body import read_object
-from gateway.api.caller import credentials
-from gateway.api.errors import invalid
-from gateway.gate import Gate
+from gateway.api.objects import gate_of, json_answer, presented, sent
 from serving.adapters.redis import StoreUnavailable
 from serving.adapters.tool_approvals import ApprovalStore
 from serving.contract.approvals import DECIDED, Approval, Decision, can_be_approved
@@ -46,7 +42,6 @@ class Said(BaseModel):
 class _Reader:
     """Who asks, and the tenant and project (None: all of them) whose approvals it may see."""
 
-    gate: Gate
     principal: Principal
     tenant: str
     project: str | None
@@ -74,17 +69,17 @@ class Approvals:
         limit = _limit(request.query_params)
         found = await _answered(self._known.waiting(reader.tenant, reader.project, limit + 1))
         data = [_object(approval) for approval in found[:limit]]
-        return _json({"object": "list", "data": data, "has_more": len(found) > limit})
+        return json_answer({"object": "list", "data": data, "has_more": len(found) > limit})
 
     async def get(self, request: Request) -> Response:
         """Also for who asked for the call, to see when it can go on."""
-        return _json(
+        return json_answer(
             _object(await self._found(request, await _reader(request, MAY_ASK, MAY_DECIDE)))
         )
 
     async def decide(self, request: Request) -> Response:
         reader = await _reader(request, MAY_DECIDE)
-        said = await _said(request, reader)
+        said = await sent(request, Said)
         approval = await self._found(request, reader)
         status, by = DECIDED[said.decision], reader.principal.id
         if not await _answered(self._known.decide(approval, status, by, said.reason)):
@@ -98,7 +93,7 @@ class Approvals:
             status=status.value,
             by=by,
         )
-        return _json(_object(await self._found(request, reader)))
+        return json_answer(_object(await self._found(request, reader)))
 
     @property
     def _known(self) -> ApprovalStore:
@@ -118,8 +113,7 @@ class Approvals:
 
 async def _reader(request: Request, *permissions: Permission) -> _Reader:
     """With one of `permissions` at least. Raises Forbidden without."""
-    gate: Gate = request.scope["state"]["gate"]
-    principal = await gate.gatekeeper.admit(credentials(request.scope, gate.settings))
+    principal = await gate_of(request).gatekeeper.admit(presented(request))
     if principal.permissions.isdisjoint(permissions):
         principal.require(permissions[0])
     tenant = request.query_params.get("tenant") or principal.tenant
@@ -129,16 +123,7 @@ async def _reader(request: Request, *permissions: Permission) -> _Reader:
         )
     if principal.tenant not in (None, tenant):
         raise Forbidden(f"'{principal.id}' belongs to another tenant than '{tenant[:64]}'")
-    return _Reader(gate, principal, tenant, principal.project)
-
-
-async def _said(request: Request, reader: _Reader) -> Said:
-    address = credentials(request.scope, reader.gate.settings).address
-    body, _ = await read_object(request.scope, request.receive, reader.gate, address)
-    try:
-        return Said.model_validate(body)
-    except ValidationError as error:
-        raise invalid(error) from None
+    return _Reader(principal, tenant, principal.project)
 
 
 def _limit(params: Mapping[str, str]) -> int:
@@ -160,7 +145,3 @@ def _object(approval: Approval) -> dict[str, Any]:
     fields = asdict(approval)
     del fields["digest"]
     return {"object": "approval", **fields}
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")

@@ -5,19 +5,16 @@ project's, a tenant's what is its tenant's. Models and adapters are everybody's.
 """
 
 from dataclasses import asdict
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-import orjson
 import structlog
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.api.body import read_object
-from gateway.api.caller import credentials
-from gateway.api.errors import invalid
-from gateway.gate import Gate
+from gateway.api.objects import gate_of, json_answer, presented, sent
+from gateway.stages.auth import identify
 from gateway.stages.cache import ADAPTER, MODEL, PROJECT, SESSION, TENANT, tag
 from gateway.stages.session import tied
 from serving.adapters.redis import StoreUnavailable
@@ -97,17 +94,17 @@ class Endpoint:
             stats = await self._known.stats()
         except StoreUnavailable as error:
             raise _away() from error
-        return _json({"object": "cache", **asdict(stats)})
+        return json_answer({"object": "cache", **asdict(stats)})
 
     async def purge(self, request: Request) -> Response:
         principal = await _admitted(request, Permission.POLICY_WRITE)
-        wanted = (await _said(request)).of(principal)
+        wanted = (await sent(request, Purge)).of(principal)
         try:
             purged = await self._known.purge(wanted)
         except StoreUnavailable as error:
             raise _away() from error
         log.info("cache_purged", what=wanted, entries=purged, by=principal.id)
-        return _json({"object": "cache.purge", "purged": purged})
+        return json_answer({"object": "cache.purge", "purged": purged})
 
     @property
     def _known(self) -> ResponseCache:
@@ -117,25 +114,8 @@ class Endpoint:
 
 
 async def _admitted(request: Request, permission: Permission) -> Principal:
-    gate: Gate = request.scope["state"]["gate"]
-    principal = await gate.gatekeeper.admit(credentials(request.scope, gate.settings))
-    principal.require(permission)
-    return principal
-
-
-async def _said(request: Request) -> Purge:
-    gate: Gate = request.scope["state"]["gate"]
-    address = credentials(request.scope, gate.settings).address
-    body, _ = await read_object(request.scope, request.receive, gate, address)
-    try:
-        return Purge.model_validate(body)
-    except ValidationError as error:
-        raise invalid(error) from None
+    return await identify(presented(request), gate_of(request).gatekeeper, permission)
 
 
 def _away() -> Unavailable:
     return Unavailable("the cache cannot be asked at the moment; try again soon")
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")

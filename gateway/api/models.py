@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.caller import credentials
+from gateway.api.objects import gate_of, json_answer, presented
 from gateway.gate import Gate
 from gateway.stages.adapters import may_use
 from gateway.stages.auth import identify
@@ -29,7 +28,7 @@ async def list_models(request: Request) -> Response:
     data += [
         _model_object(model) for model in await _embedding(gate) if principal.can_use(model.name)
     ]
-    return _json({"object": "list", "data": data})
+    return json_answer({"object": "list", "data": data})
 
 
 async def get_model(request: Request) -> Response:
@@ -39,17 +38,16 @@ async def get_model(request: Request) -> Response:
     is_embedding = name not in models and name in {model.name for model in await _embedding(gate)}
     model = await route(name, principal, gate.embeddings if is_embedding else gate.catalogue)
     if not adapter:
-        return _json(_model_object(model))
+        return json_answer(_model_object(model))
     found = [each for each in await _adapters(model, principal, gate) if each.name == adapter]
     if not found:
         raise not_found(name, adapter, "model")
-    return _json(_adapter_object(model, found[0]))
+    return json_answer(_adapter_object(model, found[0]))
 
 
 async def _admit(request: Request) -> tuple[Gate, Principal]:
-    gate: Gate = request.scope["state"]["gate"]
-    presented = credentials(request.scope, gate.settings)
-    return gate, await identify(presented, gate.gatekeeper, Permission.MODELS_READ)
+    gate = gate_of(request)
+    return gate, await identify(presented(request), gate.gatekeeper, Permission.MODELS_READ)
 
 
 async def _listed(model: Model, principal: Principal, gate: Gate) -> AsyncIterator[Json]:
@@ -89,7 +87,3 @@ def _object(name: str, created: int, *, root: str, parent: str | None) -> Json:
         "root": root,
         "parent": parent,
     }
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")

@@ -1,6 +1,5 @@
 """Remember: prompts and answers of the projects that want theirs kept."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from gateway.ask import Ask
 from gateway.telemetry import Record
 from serving.adapters.content_stream import MOST_BYTES, put
 from serving.adapters.redis import Redis
-from serving.adapters.redis_lane import Lane, lane
+from serving.adapters.redis_lane import Lane, lane, unheard
 from serving.contract.calls import Call, Chunk
 from serving.contract.content import Content
 from serving.contract.tools import ToolCallDelta, joined
@@ -90,7 +89,7 @@ class Archive:
         content = transcript.content()
         command = None if content is None else put(content)
         if command is not None:
-            self._lane.ask(command, is_urgent=False).add_done_callback(_ignore)
+            self._lane.ask(command, is_urgent=False).add_done_callback(unheard)
 
 
 @contextmanager
@@ -107,12 +106,6 @@ def remembered(
         yield
     finally:
         archive.keep(transcript)
-
-
-def _ignore(future: asyncio.Future[object]) -> None:
-    """A failure that nobody looks at is reported by asyncio as a defect."""
-    if not future.cancelled():
-        future.exception()
 
 
 @asynccontextmanager

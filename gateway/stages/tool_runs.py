@@ -15,7 +15,7 @@ import structlog
 from gateway.ask import Ask
 from gateway.store_watch import StoreWatch
 from serving.adapters.redis import Redis, StoreUnavailable
-from serving.adapters.redis_lane import Lane, lane
+from serving.adapters.redis_lane import Lane, lane, unheard
 from serving.adapters.redis_scripts import Command
 from serving.adapters.tool_approvals import ApprovalStore
 from serving.adapters.tool_runs import Known, Made, RunStore
@@ -62,7 +62,7 @@ class ToolRuns:
     def note(self, tenant: str, session: str | None, rates: dict[str, int], made: Made) -> None:
         """Count calls that were passed on."""
         if self._watch.is_up:
-            self._runs.add(tenant, session, rates, made).add_done_callback(_ignore)
+            self._runs.add(tenant, session, rates, made).add_done_callback(unheard)
 
     def wait(self, approval: Approval) -> None:
         """Let a person decide about a call that is being passed on."""
@@ -122,12 +122,6 @@ def _told(found: Known) -> ToolRun:
         calls_made=found.calls_made,
         rates_left=found.rates_left or None,
     )
-
-
-def _ignore(done: asyncio.Future[object]) -> None:
-    """A failure that nobody looks at is reported by asyncio as a defect."""
-    if not done.cancelled():
-        done.exception()
 
 
 def _tell_if_lost(done: asyncio.Future[int], approval: Approval) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from serving.adapters.redis import Redis, StoreRefused, StoreUnavailable, ours
 from serving.adapters.redis_scripts import Command
@@ -15,6 +16,14 @@ CLOSED = "the connection to Redis is being closed"
 FULL = f"{CAPACITY} commands wait for Redis already"
 
 Asked = tuple[Command, asyncio.Future[Reply]]
+
+
+def unheard(done: asyncio.Future[Any]) -> None:
+    """To be called when a reply that nobody awaits is there: a failure that nobody looks at is
+    reported by asyncio as a defect.
+    """
+    if not done.cancelled():
+        done.exception()
 
 
 class Lane:
